@@ -1,0 +1,178 @@
+"""The facts: an inference, and what is known of it once a call has ended."""
+
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self
+
+from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.prices import CostBasis
+from ledger.routes import route_key
+from ledger.usage import Usage
+
+
+class State(StrEnum):
+    """Of an inference: `open` until its outcome is known, `lost` when the reaper had to close it."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that was sent to the store before its call: number from 1, route key, instant."""
+
+    n: int
+    provider: str
+    model: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asked for an inference, and how. The same on the inference and on each of its facts."""
+
+    caller: str
+    tenant: str
+    dialect: str
+    profile: str = ""
+    requested_model: str = ""
+    session: str = ""
+    agent: str = ""
+    stream: bool = False
+    tools_requested: bool = False
+    size: str = ""
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One routed request. `plan` is the packed decision; `started` grows as attempts start."""
+
+    inference_id: str
+    origin: Origin
+    opened_at: int
+    plan: bytes = b""
+    started: tuple[Started, ...] = ()
+    state: State = State.OPEN
+    closed_at: int | None = None
+    ending: Ending | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the folds read: a finished attempt (n ≥ 1), or an inference refused before any call (n = 0).
+
+    `at` is when it was written down, and decides the minute it is counted in. `closes` is set on the
+    last fact of an inference and says how that ended. `cost_usd` is None when unknown, never 0 for it.
+    """
+
+    inference_id: str
+    n: int
+    at: int
+    outcome: Outcome
+    origin: Origin
+    started_at: int = 0
+    provider: str = ""
+    model: str = ""
+    served_by: str = ""
+    wire_model: str = ""
+    served_model: str = ""
+    kind: Kind | None = None
+    http_status: int | None = None
+    latency_ms: int | None = None
+    ttft_ms: int | None = None
+    usage: Usage | None = None
+    estimated: bool = False
+    tool_calls: int = 0
+    cost_usd: Decimal | None = None
+    saved_usd: Decimal | None = None
+    cost_basis: CostBasis | None = None
+    price_version: str = ""
+    closes: Ending | None = None
+
+    @property
+    def route(self) -> str:
+        return route_key(self.provider, self.model, self.served_by)
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the route: a success, or a fault of the route."""
+        return self.n > 0 and (self.ok or (self.kind is not None and self.kind not in NO_FAULT_OF_THE_ROUTE))
+
+    @property
+    def unpriced(self) -> bool:
+        """Something was used, but nobody can say what it cost."""
+        return self.n > 0 and self.cost_usd is None and (self.ok or self.usage is not None)
+
+
+_ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))
+_FACT_SCALARS = tuple(
+    f.name for f in fields(Fact) if f.name not in {"inference_id", "n", "at", "origin", "usage"}
+)
+
+
+def pack_origin(origin: Origin) -> dict[str, Any]:
+    """As a map without what is empty, since every byte of a fact is stored three times."""
+    return {name: value for name in _ORIGIN_FIELDS if (value := getattr(origin, name))}
+
+
+def pack_fact(fact: Fact) -> dict[str, Any]:
+    """The map under `fact`: everything but the keys (id, number, instant)."""
+    packed = pack_origin(fact.origin)
+    for name in _FACT_SCALARS:
+        value = getattr(fact, name)
+        if value is not None and value != "" and value is not False:
+            packed[name] = str(value) if isinstance(value, StrEnum) else value
+    if fact.usage is not None:
+        packed["usage"] = fact.usage.pack()
+    return packed
+
+
+def unpack_origin(packed: dict[str, Any]) -> Origin:
+    return Origin(**{name: packed[name] for name in _ORIGIN_FIELDS if name in packed})
+
+
+def unpack_fact(inference_id: str, n: int, at: int, packed: dict[str, Any]) -> Fact:
+    """The inverse of `pack_fact`. Unknown names, from a newer writer, are passed over."""
+    scalars = {name: packed[name] for name in _FACT_SCALARS if name in packed}
+    for name, kind in (
+        ("outcome", Outcome), ("kind", Kind), ("closes", Ending), ("cost_basis", CostBasis),
+        ("cost_usd", Decimal), ("saved_usd", Decimal),
+    ):  # fmt: skip
+        if name in scalars:
+            scalars[name] = kind(scalars[name])
+    usage = Usage.unpack(packed["usage"]) if "usage" in packed else None
+    return Fact(inference_id=inference_id, n=n, at=at, origin=unpack_origin(packed), usage=usage, **scalars)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What a key stands for. The key itself is never stored, only its SHA-256 digest."""
+
+    digest: str
+    caller: str
+    tenant: str
+    role: str = "caller"
+    profiles: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    active: bool = True
+    expires_at_ms: int | None = None
+    label: str = field(default="", compare=False)
+
+    def pack(self) -> dict[str, Any]:
+        names = (f.name for f in fields(self))
+        packed = {n: v for n in names if (v := getattr(self, n)) not in ((), None, "")}
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in packed.items()}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> Self:
+        stored = {f.name: packed[f.name] for f in fields(cls) if f.name in packed}
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stored.items()}
+        return cls(**values)

@@ -1,0 +1,82 @@
+"""Partition, sort and index keys. Deterministic: the same fact always has the same key."""
+
+from ledger.ids import SHARDS, shard_of
+from ledger.items import Fact
+from ledger.moments import day_of, minute_of, month_of
+
+INFERENCE_SK = "inference"
+OPEN_PREFIX = "open#"
+
+
+def escape(part: str) -> str:
+    """A part of a `#`-joined key. Parts that differ stay different."""
+    return part.replace("%", "%25").replace("#", "%23")
+
+
+def unescape(part: str) -> str:
+    return part.replace("%23", "#").replace("%25", "%")
+
+
+def attempt_sk(n: int) -> str:
+    return f"attempt#{n:02d}"
+
+
+def attempt_number(sk: str) -> int:
+    """The number in an attempt's sort key; 0 for the inference itself."""
+    return 0 if sk == INFERENCE_SK else int(sk.partition("#")[2])
+
+
+def open_minute(inference_id: str, at_ms: int) -> str:
+    """`by_minute` while an inference is open: what the reaper reads."""
+    return f"{OPEN_PREFIX}{minute_of(at_ms)}#{shard_of(inference_id):02d}"
+
+
+def fact_minute(inference_id: str, at_ms: int) -> str:
+    """`by_minute` of a fact: what the rollup reads."""
+    return f"{minute_of(at_ms)}#{shard_of(inference_id):02d}"
+
+
+def shards(minute_key: str) -> list[str]:
+    """Every partition of a minute, given its name with or without the `open#` prefix."""
+    return [f"{minute_key}#{shard:02d}" for shard in range(SHARDS)]
+
+
+def by_session(caller: str, session: str) -> str:
+    """A session belongs to its caller: the same id from another caller is another session."""
+    return f"{escape(caller)}#{escape(session)}"
+
+
+def session_pk(caller: str, session: str) -> str:
+    """The view of one session; its sort keys are days."""
+    return f"session#{by_session(caller, session)}"
+
+
+def api_key_pk(digest: str) -> str:
+    return f"key#{digest}"
+
+
+def spend_pk(scope_kind: str, month: str) -> str:
+    """All spend of one kind of scope in one month: `spend#provider#2026-11`."""
+    return f"spend#{scope_kind}#{month}"
+
+
+def spend_sk(name: str, day: str) -> str:
+    """One scope's day: `acme#2026-11-20`. A month is the sum of its days, so it is not stored."""
+    return f"{escape(name)}#{day}"
+
+
+def scopes(fact: Fact) -> list[tuple[str, str]]:
+    """The budget scopes that a fact's cost falls in: (kind, name)."""
+    origin = fact.origin
+    named = [
+        ("provider", fact.provider),
+        ("caller", origin.caller),
+        ("agent", f"{origin.tenant}/{origin.agent}" if origin.agent else ""),
+        ("tenant", origin.tenant),
+    ]
+    return [*((kind, name) for kind, name in named if name), ("all", "all")]
+
+
+def spend_keys(fact: Fact) -> list[tuple[str, str]]:
+    month, day = month_of(fact.at), day_of(fact.at)
+    return [(spend_pk(kind, month), spend_sk(name, day)) for kind, name in scopes(fact)]

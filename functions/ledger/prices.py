@@ -1,0 +1,93 @@
+"""From usage and a price to the cost of one attempt, exact to the last digit."""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from ledger.money import ZERO, text, tokens_cost
+from ledger.usage import Usage
+
+CACHE_READ_FACTOR = Decimal("0.10")
+CACHE_WRITE_FACTOR = Decimal("1.25")
+CACHE_WRITE_1H_FACTOR = Decimal("2.0")
+
+
+class CostBasis(StrEnum):
+    """Where a cost figure comes from, best first. No basis means: unknown, which is never $0."""
+
+    SUBSCRIPTION = "subscription"
+    REPORTED = "reported"
+    COMPUTED = "computed"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens. Cache rates that are not set follow the input rate."""
+
+    input_per_mtok: Decimal
+    output_per_mtok: Decimal
+    cache_read_per_mtok: Decimal | None = None
+    cache_write_per_mtok: Decimal | None = None
+    cache_write_1h_per_mtok: Decimal | None = None
+
+    @property
+    def read(self) -> Decimal:
+        return _or(self.cache_read_per_mtok, self.input_per_mtok * CACHE_READ_FACTOR)
+
+    @property
+    def write(self) -> Decimal:
+        return _or(self.cache_write_per_mtok, self.input_per_mtok * CACHE_WRITE_FACTOR)
+
+    @property
+    def write_1h(self) -> Decimal:
+        return _or(self.cache_write_1h_per_mtok, self.input_per_mtok * CACHE_WRITE_1H_FACTOR)
+
+    @property
+    def version(self) -> str:
+        """Names the five rates that applied, so that a stored cost can be checked later."""
+        rates = (self.input_per_mtok, self.output_per_mtok, self.read, self.write, self.write_1h)
+        return hashlib.sha256("/".join(str(text(r)) for r in rates).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an attempt cost and what its cache hits saved, in dollars; None is unknown."""
+
+    usd: Decimal | None
+    saved_usd: Decimal | None
+    basis: CostBasis | None
+
+
+UNKNOWN_COST = Cost(None, None, None)
+
+
+def _or(value: Decimal | None, default: Decimal) -> Decimal:
+    return default if value is None else value
+
+
+def cost_of(
+    usage: Usage | None,
+    price: Price | None,
+    *,
+    reported_usd: Decimal | None = None,
+    subscription: bool = False,
+) -> Cost:
+    """The cost of an attempt: subscription ($0) > the provider's own figure > computed > unknown."""
+    saved = ZERO
+    if usage is not None and price is not None:
+        saved = tokens_cost(usage.cache_read, price.input_per_mtok - price.read)
+    if subscription:
+        return Cost(ZERO, saved, CostBasis.SUBSCRIPTION)
+    if reported_usd is not None:
+        return Cost(reported_usd, saved, CostBasis.REPORTED)
+    if usage is None or price is None:
+        return UNKNOWN_COST
+    parts = (
+        tokens_cost(usage.input, price.input_per_mtok),
+        tokens_cost(usage.cache_read, price.read),
+        tokens_cost(usage.cache_write, price.write),
+        tokens_cost(usage.cache_write_1h, price.write_1h),
+        tokens_cost(usage.output, price.output_per_mtok),
+    )
+    return Cost(sum(parts, ZERO), saved, CostBasis.COMPUTED)

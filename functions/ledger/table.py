@@ -1,0 +1,243 @@
+"""The only file that talks to DynamoDB: facts in, facts out, views in, views out.
+
+Every write of a fact is conditional on its deterministic key, so a repeat changes nothing and is no error.
+`StoreError` is whatever keeps an answer from us: network, throttling, a missing table, no credentials.
+A condition that does not hold is no error: the method returns False.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from aiodynamo.client import Client
+from aiodynamo.credentials import Credentials, StaticCredentials
+from aiodynamo.errors import AIODynamoError, ConditionalCheckFailed, ItemNotFound
+from aiodynamo.expressions import F, HashKey, RangeKey
+from aiodynamo.http.aiohttp import AIOHTTP
+from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout
+from yarl import URL
+
+from ledger import keys, records
+from ledger.items import ApiKey, Fact, Inference, Started, State
+from ledger.outcomes import Ending
+from ledger.records import Item
+from ledger.views import ViewItem, ViewKey
+
+BY_MINUTE = "by_minute"
+BY_SESSION = "by_session"
+_BATCH = 100
+_QUERIES_AT_ONCE = 16
+
+
+class StoreError(Exception):
+    """The store did not answer, or refused. What was asked for may or may not have happened."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (AIODynamoError, RetryTimeout, aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise StoreError(f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def _number(text: str) -> int | Decimal:
+    return int(text) if text.lstrip("-").isdigit() else Decimal(text)
+
+
+@asynccontextmanager
+async def open_table(
+    facts: str,
+    views: str,
+    *,
+    region: str = "us-east-1",
+    endpoint_url: str | None = None,
+    retry_s: float = 3,
+    client_class: type[Client] = Client,
+) -> AsyncIterator["Table"]:
+    """A `Table` over its own connections. With `endpoint_url` (an emulator) any credentials will do.
+
+    `retry_s`: how long one operation is tried again when the store throttles or does not answer.
+    """
+    credentials = StaticCredentials(_local_key()) if endpoint_url else Credentials.auto()
+    timeout = aiohttp.ClientTimeout(total=max(retry_s, 1), connect=1)
+    connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=60)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
+        client = client_class(
+            AIOHTTP(http),
+            credentials,
+            region,
+            URL(endpoint_url) if endpoint_url else None,
+            numeric_type=_number,
+            throttle_config=DecorelatedJitterRetry(time_limit_secs=retry_s),
+        )
+        yield Table(client, facts, views)
+
+
+def _local_key() -> Any:
+    from aiodynamo.credentials import Key  # noqa: PLC0415 - only emulators need it
+
+    return Key("local", "local", None)
+
+
+class Table:
+    """The ledger's two tables. All times in ms since the epoch."""
+
+    def __init__(self, client: Client, facts: str, views: str) -> None:
+        self.client = client
+        self.facts = facts
+        self.views = views
+        self._few = asyncio.Semaphore(_QUERIES_AT_ONCE)
+
+    # Facts in
+
+    async def open_inference(self, inference: Inference) -> bool:
+        """The first write of a request, with its decision and its first attempt. False when it is there."""
+        return await self._put_new(records.inference_item(inference))
+
+    async def refuse(self, inference: Inference, fact: Fact) -> bool:
+        """An inference that ended before any call, closed from the start, and its fact: one item."""
+        return await self._put_new(records.inference_item(inference) | records.fact_item(fact))
+
+    async def add_started(self, inference_id: str, started: Started) -> bool:
+        """Another attempt begins. False when the inference is no longer open."""
+        append = F("started").append([records.pack_started(started)])
+        return await self._update_open(inference_id, append)
+
+    async def put_fact(self, fact: Fact) -> bool:
+        """An attempt has ended. False when its row is there already."""
+        return await self._put_new(records.fact_item(fact))
+
+    async def close_inference(
+        self, inference_id: str, *, at: int, ending: Ending, status: int | None, state: State = State.CLOSED
+    ) -> bool:
+        """Its last write. False when somebody has closed it before."""
+        update = (
+            F("state").set(str(state))
+            & F("closed_at").set(at)
+            & F("ending").set(str(ending))
+            & F("status").set(status)
+            & F(BY_MINUTE).remove()
+            & F("at").remove()
+        )
+        return await self._update_open(inference_id, update)
+
+    # Facts out
+
+    async def get_inference(self, inference_id: str) -> tuple[Inference | None, list[Fact]]:
+        """An inference and its attempts in order; (None, []) when there is none."""
+        items = await self._query(self.facts, HashKey("inference_id", inference_id), consistent_read=True)
+        head = next((i for i in items if i["sk"] == keys.INFERENCE_SK), None)
+        facts = [records.item_fact(i) for i in items if "fact" in i and i["sk"] != keys.INFERENCE_SK]
+        return (records.item_inference(head) if head else None), facts
+
+    async def facts_of_minute(self, minute: str) -> list[Fact]:
+        """Every fact written in a UTC minute, from all shards."""
+        return [records.item_fact(i) for i in await self._index_minute(minute)]
+
+    async def open_in_minute(self, minute: str) -> list[str]:
+        """The ids of inferences that were opened in a UTC minute and are open still."""
+        return [i["inference_id"] for i in await self._index_minute(f"{keys.OPEN_PREFIX}{minute}")]
+
+    async def facts_of_session(
+        self, caller: str, session: str, *, after: int = -1, newest: int | None = None
+    ) -> list[Fact]:
+        """A session's facts written after an instant, newest first; at most `newest` of them."""
+        key = HashKey(BY_SESSION, keys.by_session(caller, session)) & RangeKey("at").gt(after)
+        items = await self._query(self.facts, key, index=BY_SESSION, scan_forward=False, limit=newest)
+        return [records.item_fact(i) for i in items]
+
+    # Views
+
+    async def get_view_item(self, key: ViewKey, *, consistent: bool = False) -> Item | None:
+        """One raw item of the views table, or None."""
+        with _translated():
+            try:
+                return await self.client.get_item(
+                    self.views, {"pk": key.pk, "sk": key.sk}, consistent_read=consistent
+                )
+            except ItemNotFound:
+                return None
+
+    async def put_view_item(self, item: Item, *, if_version: int | None = None) -> bool:
+        """Writes a raw item; with `if_version` only over that version (0: only if there is none)."""
+        condition = None
+        if if_version is not None:
+            condition = F("version").equals(if_version) if if_version else F("pk").does_not_exist()
+        return await self._put(self.views, item, condition)
+
+    async def get_views(self, wanted: Iterable[ViewKey]) -> dict[ViewKey, ViewItem]:
+        """Those of some view items that exist. Consistent reads, 100 at a time."""
+        todo = [{"pk": key.pk, "sk": key.sk} for key in wanted]
+        found: dict[ViewKey, ViewItem] = {}
+        while todo:
+            request = BatchGetRequest(todo[:_BATCH], consistent_read=True)
+            with _translated():
+                answer = await self.client.batch_get({self.views: request})
+            items = map(records.item_view, answer.items.get(self.views, []))
+            found |= {item.key: item for item in items}
+            todo = answer.unprocessed_keys.get(self.views, []) + todo[_BATCH:]
+        return found
+
+    async def put_view(self, item: ViewItem, *, over: int) -> bool:
+        """Writes a view item over its version `over`. False when somebody else wrote it meanwhile."""
+        return await self.put_view_item(records.view_item(item), if_version=over)
+
+    async def query_views(
+        self, pk: str, *, prefix: str = "", between: tuple[str, str] | None = None, consistent: bool = False
+    ) -> list[ViewItem]:
+        """The view items of a partition, in the order of their sort keys."""
+        key: Any = HashKey("pk", pk)
+        if between:
+            key = key & RangeKey("sk").between(*between)
+        elif prefix:
+            key = key & RangeKey("sk").begins_with(prefix)
+        items = await self._query(self.views, key, consistent_read=consistent)
+        return [records.item_view(item) for item in items]
+
+    # API keys
+
+    async def get_api_key(self, digest: str) -> ApiKey | None:
+        item = await self.get_view_item(ViewKey(keys.api_key_pk(digest), "key"))
+        return records.item_api_key(item) if item else None
+
+    async def put_api_key(self, key: ApiKey) -> None:
+        await self.put_view_item(records.api_key_item(key))
+
+    # One way to write, one way to read
+
+    async def _put_new(self, item: Item) -> bool:
+        return await self._put(self.facts, item, F("inference_id").does_not_exist())
+
+    async def _put(self, table: str, item: Item, condition: Any) -> bool:
+        with _translated():
+            try:
+                await self.client.put_item(table, item, condition=condition)
+            except ConditionalCheckFailed:
+                return False
+        return True
+
+    async def _update_open(self, inference_id: str, update: Any) -> bool:
+        key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
+        is_open = F("state").equals(str(State.OPEN))
+        with _translated():
+            try:
+                await self.client.update_item(self.facts, key, update, condition=is_open)
+            except ConditionalCheckFailed:
+                return False
+        return True
+
+    async def _index_minute(self, minute_key: str) -> list[Item]:
+        async def shard(key: str) -> list[Item]:
+            async with self._few:
+                return await self._query(self.facts, HashKey(BY_MINUTE, key), index=BY_MINUTE)
+
+        pages = await asyncio.gather(*map(shard, keys.shards(minute_key)))
+        return [item for items in pages for item in items]
+
+    async def _query(self, table: str, key: Any, *, limit: int | None = None, **options: Any) -> list[Item]:
+        with _translated():
+            return [i async for i in self.client.query(table, key, limit=limit, **options)]

@@ -1,0 +1,79 @@
+"""Tokens of one attempt, normalised once: what each provider bills for, in the same five counts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts; `input` is fresh input only, without what was read from or written to a cache.
+
+    `reasoning` is part of `output`. `cache_write` is the 5-minute tier, `cache_write_1h` the one-hour tier.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All input that was billed, fresh or cached."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+
+    def pack(self) -> dict[str, int]:
+        """Counts by name without the zeros."""
+        return {name: count for name, count in asdict(self).items() if count}
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> Self:
+        return cls(**{f.name: int(packed.get(f.name, 0)) for f in fields(cls)})
+
+
+def _count(value: object) -> int:
+    """A token count from the wire; what is no whole number, or negative, counts as 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = document.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def from_openai(usage: Mapping[str, Any]) -> Usage:
+    """From a chat `usage` object, whose `prompt_tokens` include the cached ones."""
+    details = _part(usage, "prompt_tokens_details")
+    prompt = _count(usage.get("prompt_tokens"))
+    read = min(_count(details.get("cached_tokens")), prompt)
+    written = min(_count(details.get("cache_write_tokens")), prompt - read)
+    reasoning = _count(_part(usage, "completion_tokens_details").get("reasoning_tokens"))
+    return Usage(
+        input=prompt - read - written,
+        cache_read=read,
+        cache_write=written,
+        output=_count(usage.get("completion_tokens")),
+        reasoning=reasoning,
+    )
+
+
+def from_anthropic(usage: Mapping[str, Any]) -> Usage:
+    """From a messages `usage` object, whose `input_tokens` exclude everything cached.
+
+    `cache_creation` splits the written tokens in tiers; without it all of them are the 5-minute tier.
+    """
+    written = _count(usage.get("cache_creation_input_tokens"))
+    one_hour = _count(_part(usage, "cache_creation").get("ephemeral_1h_input_tokens"))
+    return Usage(
+        input=_count(usage.get("input_tokens")),
+        cache_read=_count(usage.get("cache_read_input_tokens")),
+        cache_write=max(written - one_hour, 0),
+        cache_write_1h=one_hour,
+        output=_count(usage.get("output_tokens")),
+        reasoning=_count(_part(usage, "output_tokens_details").get("thinking_tokens")),
+    )

@@ -1,0 +1,108 @@
+"""Views: which folds are kept, under which keys, and how new minutes are added without counting twice.
+
+A view item holds `sealed`, everything up to the minute `through`, and `open`, one state per later minute.
+Deriving a minute again replaces its `open` state, so that is repeatable; sealing folds a minute in and moves
+`through` past it, in one conditional write, so that happens once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from ledger.folds import Fold, fold_facts, merge_all
+from ledger.folds.route_stats import RouteStats
+from ledger.folds.session import Session
+from ledger.folds.spend import Spend
+from ledger.items import Fact
+from ledger.keys import session_pk, spend_keys
+from ledger.moments import DAY_MS, day_of, minute_of
+
+ROUTES_PK = "routes"
+SNAPSHOT_SK = "snapshot"
+MINUTE_SK_PREFIX = "minute#"
+WATERMARK_KEY = ("rollup", "watermark")
+
+
+class ViewKey(NamedTuple):
+    pk: str
+    sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One kept fold: its state class, the items that a fact belongs to, and how long they are kept."""
+
+    name: str
+    fold: type[Fold]
+    keys: Callable[[Fact], list[ViewKey]]
+    kept_ms: int | None = None
+
+
+def minute_sk(minute: str) -> str:
+    return f"{MINUTE_SK_PREFIX}{minute}"
+
+
+def _session_keys(fact: Fact) -> list[ViewKey]:
+    if not fact.origin.session:
+        return []
+    return [ViewKey(session_pk(fact.origin.caller, fact.origin.session), day_of(fact.at))]
+
+
+VIEWS: tuple[View, ...] = (
+    View("routes", RouteStats, lambda f: [ViewKey(ROUTES_PK, minute_sk(minute_of(f.at)))], kept_ms=DAY_MS),
+    View("session", Session, _session_keys),
+    View("spend", Spend, lambda f: [ViewKey(*key) for key in spend_keys(f)]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewItem:
+    """What is stored of one view under one key. States are packed. `version` guards against lost updates."""
+
+    key: ViewKey
+    view: str
+    through: str = ""
+    sealed: Mapping[str, Any] = field(default_factory=dict)
+    open: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    as_of: int = 0
+    version: int = 0
+    expires_at: int | None = None
+
+    def state(self, fold: type[Fold]) -> Any:
+        """Sealed and open together, unpacked."""
+        return merge_all(fold, (fold.unpack(dict(part)) for part in (self.sealed, *self.open.values())))
+
+
+def derive(facts: Iterable[Fact]) -> dict[tuple[View, ViewKey], dict[str, Fold]]:
+    """Facts as states, per view and key and minute. Pure; the order of the facts does not matter."""
+    grouped: dict[tuple[View, ViewKey], dict[str, list[Fact]]] = {}
+    for fact in sorted(facts, key=lambda f: (f.at, f.inference_id, f.n)):
+        for view in VIEWS:
+            for key in view.keys(fact):
+                grouped.setdefault((view, key), {}).setdefault(minute_of(fact.at), []).append(fact)
+    return {
+        place: {minute: fold_facts(place[0].fold, some) for minute, some in minutes.items()}
+        for place, minutes in grouped.items()
+    }
+
+
+def advance(
+    item: ViewItem, fold: type[Fold], minutes: Mapping[str, Fold], *, seal: str, as_of: int
+) -> ViewItem:
+    """The item with these minutes derived anew, and those up to the minute `seal` folded in for good.
+
+    Returns the same item when nothing changes, so that nothing is written. Minutes that are sealed already
+    are passed over: a run that was killed half-way, or that runs twice, ends in the same state.
+    """
+    sealed, through = dict(item.sealed), item.through
+    states = {m: fold.unpack(dict(s)) for m, s in item.open.items()} | dict(minutes)
+    later: dict[str, Mapping[str, Any]] = {}
+    for minute in sorted(m for m in states if m > item.through):
+        if minute <= seal:
+            sealed = fold.unpack(sealed).merge(states[minute]).pack()
+            through = minute
+        else:
+            later[minute] = states[minute].pack()
+    if (sealed, through, later) == (item.sealed, item.through, item.open):
+        return item
+    return replace(item, sealed=sealed, through=through, open=later, as_of=as_of, version=item.version + 1)
