@@ -113,9 +113,7 @@ class Fact:
 
 
 _ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))
-_FACT_SCALARS = tuple(
-    f.name for f in fields(Fact) if f.name not in {"inference_id", "n", "at", "origin", "usage"}
-)
+_FACT_SCALARS = tuple(f.name for f in fields(Fact) if f.name not in {"inference_id", "n", "at", "origin", "usage"})
 
 
 def pack_origin(origin: Origin) -> dict[str, Any]:

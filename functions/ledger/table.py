@@ -125,6 +125,18 @@ class Table:
         )
         return await self._update_open(inference_id, update)
 
+    async def close_with_fact(self, fact: Fact, *, status: int | None, state: State) -> bool:
+        """Its last write, where no attempt's row says how it ended: it does so itself, by a fact with n = 0.
+
+        `fact.closes` is the ending. False when somebody has closed it before.
+        """
+        item = records.fact_item(fact)
+        update = F("state").set(str(state)) & F("closed_at").set(fact.at) & F("ending").set(str(fact.closes))
+        update = update & F("status").set(status)
+        for name in item.keys() - {"inference_id", "sk"}:
+            update = update & F(name).set(item[name])
+        return await self._update_open(fact.inference_id, update)
+
     # Facts out
 
     async def get_inference(self, inference_id: str) -> tuple[Inference | None, list[Fact]]:
@@ -185,6 +197,16 @@ class Table:
     async def put_view(self, item: ViewItem, *, over: int) -> bool:
         """Writes a view item over its version `over`. False when somebody else wrote it meanwhile."""
         return await self.put_view_item(records.view_item(item), if_version=over)
+
+    async def delete_view(self, item: ViewItem) -> bool:
+        """Removes a view item in this version. False when somebody else wrote it meanwhile."""
+        same = F("version").equals(item.version)
+        with _translated():
+            try:
+                await self.client.delete_item(self.views, {"pk": item.key.pk, "sk": item.key.sk}, condition=same)
+            except ConditionalCheckFailed:
+                return False
+        return True
 
     async def query_views(
         self, pk: str, *, prefix: str = "", between: tuple[str, str] | None = None, consistent: bool = False

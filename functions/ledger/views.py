@@ -86,16 +86,16 @@ def derive(facts: Iterable[Fact]) -> dict[tuple[View, ViewKey], dict[str, Fold]]
     }
 
 
-def advance(
-    item: ViewItem, fold: type[Fold], minutes: Mapping[str, Fold], *, seal: str, as_of: int
-) -> ViewItem:
+def advance(item: ViewItem, fold: type[Fold], minutes: Mapping[str, Fold], *, seal: str, as_of: int) -> ViewItem:
     """The item with these minutes derived anew, and those up to the minute `seal` folded in for good.
 
     Returns the same item when nothing changes, so that nothing is written. Minutes that are sealed already
-    are passed over: a run that was killed half-way, or that runs twice, ends in the same state.
+    are passed over: a run that was killed half-way, or that runs twice, ends in the same state. Of two runs
+    at once, an open minute is taken from the one that looked later; one to be sealed is complete in both.
     """
     sealed, through = dict(item.sealed), item.through
-    states = {m: fold.unpack(dict(s)) for m, s in item.open.items()} | dict(minutes)
+    fresh = {m: s for m, s in minutes.items() if m <= seal or as_of >= item.as_of}
+    states = {m: fold.unpack(dict(s)) for m, s in item.open.items()} | fresh
     later: dict[str, Mapping[str, Any]] = {}
     for minute in sorted(m for m in states if m > item.through):
         if minute <= seal:
@@ -105,4 +105,5 @@ def advance(
             later[minute] = states[minute].pack()
     if (sealed, through, later) == (item.sealed, item.through, item.open):
         return item
-    return replace(item, sealed=sealed, through=through, open=later, as_of=as_of, version=item.version + 1)
+    seen = max(as_of, item.as_of)
+    return replace(item, sealed=sealed, through=through, open=later, as_of=seen, version=item.version + 1)

@@ -41,9 +41,7 @@ class Durations:
         return None
 
     def pack(self) -> dict[str, object]:
-        return (
-            {"sum_ms": self.sum_ms, "count": self.count, "buckets": dict(self.buckets)} if self.count else {}
-        )
+        return {"sum_ms": self.sum_ms, "count": self.count, "buckets": dict(self.buckets)} if self.count else {}
 
     @classmethod
     def unpack(cls, packed: Mapping[str, object]) -> "Durations":

@@ -1,0 +1,1 @@
+"""The router: one request in, the best route out, everything written down."""

@@ -1,0 +1,186 @@
+"""Paths to handlers, and the one place where the router is put together."""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ledger.items import ApiKey
+from ledger.moments import now_ms
+from ledger.table import open_table
+from route.auth import Keys
+from route.dialects import BY_PATH, dialect_of
+from route.dialects.base import Dialect, dump
+from route.errors import ApiError, NotFound, TooLarge
+from route.exchange import JSON, Incoming, Router, exchange, send_error
+from route.fleet import Fleet
+from route.providers import KINDS
+from route.providers.base import CONNECT_S, Provider
+from route.reads import model_document, model_ids, models_document, read_session
+from route.settings import Settings, settings_from_environment
+from route.sink import Sink
+
+log = logging.getLogger("warmroute.route")
+
+Read = Callable[[Router, Request, ApiKey], Awaitable[dict[str, Any]]]
+
+
+@asynccontextmanager
+async def open_router(settings: Settings) -> AsyncIterator[Router]:
+    """The composition root: everything that holds a connection, opened and closed together."""
+    config = settings.config
+    providers: dict[str, Provider] = {
+        p.name: KINDS[p.kind](p, settings.secrets[p.api_key] if p.api_key else None) for p in config.providers
+    }
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+    async with (
+        open_table(
+            settings.facts_table,
+            settings.views_table,
+            region=settings.region,
+            endpoint_url=settings.dynamodb_url,
+        ) as table,
+        # A provider's cookies are nobody's business but its own.
+        aiohttp.ClientSession(timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        keys = Keys(table, settings.key_cache_ms)
+        fleet = Fleet(table, settings.views_refresh_ms)
+        yield Router(config, table, keys, fleet, http, providers)
+
+
+class Routed:
+    """A path whose requests are routed: plain ASGI, since a stream starts before its handler ends."""
+
+    def __init__(self, dialect: Dialect, settings: Settings) -> None:
+        self._dialect = dialect
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        sink = Sink(receive, send)
+        try:
+            await self._serve(request, sink)
+        except ApiError as error:
+            await send_error(sink, self._dialect, error, _request_id())
+        except ClientDisconnect:
+            log.info("caller-gone", extra={"path": scope["path"]})
+        finally:
+            sink.close()
+
+    async def _serve(self, request: Request, sink: Sink) -> None:
+        router: Router = request.app.state.router
+        headers = dict(request.headers)
+        key = await router.keys.caller_of(headers, now_ms())
+        body = await _read_body(request, self._settings.max_body_bytes)
+        sink.watch()
+        time_left_s = self._time_left_s(request.scope)
+        query = request.url.query
+        await exchange(router, Incoming(self._dialect, headers, query, body, time_left_s), key, sink)
+
+    def _time_left_s(self, scope: Scope) -> float:
+        """What the platform leaves for this request; without a platform that says so, the configured time."""
+        deadline_ms = scope.get("extensions", {}).get("warmroute.deadline_ms")
+        return (deadline_ms - now_ms()) / 1000 if deadline_ms else self._settings.request_s
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    """The whole body. TooLarge as soon as it is known to be."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise TooLarge(limit)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLarge(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _reading(read: Read) -> Callable[[Request], Awaitable[Response]]:
+    """A handler of a path that only reads, for a caller with a key."""
+
+    async def handle(request: Request) -> Response:
+        router: Router = request.app.state.router
+        key = await router.keys.caller_of(request.headers, now_ms())
+        return Response(dump(await read(router, request, key)), media_type=JSON)
+
+    return handle
+
+
+async def _session(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    return await read_session(router.fleet, key, request.path_params["sid"])
+
+
+async def _models(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    return models_document(model_ids(router.config, key), dict(request.headers))
+
+
+async def _model(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    return model_document(request.path_params["name"], model_ids(router.config, key), dict(request.headers))
+
+
+async def _health(_request: Request) -> Response:
+    return Response(b'{"status":"ok"}', media_type=JSON)
+
+
+def _request_id() -> str:
+    """For answers to requests that never became an inference."""
+    return f"req_{uuid.uuid4().hex}"
+
+
+def _error_response(request: Request, error: ApiError) -> Response:
+    document = dialect_of(request.url.path, dict(request.headers)).error_document(error, "")
+    return Response(dump(document), error.status, error.headers(), JSON)
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class only
+    return _error_response(request, error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own: a path or a method that is not there."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if error.status_code == 404:
+        return _error_response(request, NotFound("not_found", f"There is no {request.url.path[:256]} here."))
+    code = "method_not_allowed" if error.status_code == 405 else "http_error"
+    return _error_response(request, ApiError(error.status_code, code, f"{request.method}: {error.detail}."))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """An entry point's last resort. Only the kind of fault is told: its text may quote a request."""
+    log.error("internal-error", extra={"error": type(error).__name__, "path": request.url.path})
+    return _error_response(request, ApiError(500, "internal_error", "The router failed. It has been logged."))
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError)."""
+    chosen = settings or settings_from_environment()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_router(chosen) as router:
+            app.state.router = router
+            yield
+
+    routed = [Route(path, Routed(dialect, chosen), methods=["POST"]) for path, dialect in BY_PATH.items()]
+    reads = [
+        Route("/v1/session/{sid:path}", _reading(_session), methods=["GET"]),
+        Route("/v1/models", _reading(_models), methods=["GET"]),
+        Route("/v1/models/{name:path}", _reading(_model), methods=["GET"]),
+        Route("/healthz", _health, methods=["GET"]),
+        Route("/", _health, methods=["GET"]),
+    ]
+    handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_bug}
+    return Starlette(routes=[*routed, *reads], lifespan=lifespan, exception_handlers=handlers)

@@ -1,0 +1,163 @@
+"""From what went wrong to what it means: one table for every provider and dialect.
+
+`Verdict.next` says whether another route may do better. Whether the route is to blame is a property of the
+kind, in `ledger.outcomes`, since the folds need it too.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from ledger.outcomes import Kind
+from route.dialects.base import BadAnswer, ErrorInAnswer
+from route.providers.base import Refused, TooSlow, Unreachable, UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a failed attempt means. `status` is what the caller gets when nothing else serves."""
+
+    kind: Kind
+    next: bool
+    status: int
+    http_status: int | None = None
+    retry_after_s: float | None = None
+
+
+BY_STATUS: dict[int, tuple[Kind, bool]] = {
+    400: (Kind.INVALID_REQUEST, False),
+    401: (Kind.AUTH, True),
+    402: (Kind.PAYMENT_REQUIRED, True),
+    403: (Kind.AUTH, True),
+    404: (Kind.MODEL_NOT_FOUND, True),
+    408: (Kind.TIMEOUT, True),
+    413: (Kind.INVALID_REQUEST, False),
+    422: (Kind.INVALID_REQUEST, False),
+    425: (Kind.SERVER_ERROR, True),
+    429: (Kind.RATE_LIMITED, True),
+    503: (Kind.OVERLOADED, True),
+    504: (Kind.TIMEOUT, True),
+    529: (Kind.OVERLOADED, True),
+}
+
+BY_ERROR_TYPE: dict[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Status of an error that came inside a 200."""
+
+_OVERFLOW = re.compile(
+    r"context_length_exceeded|context[ _]length|context window|maximum context|model_context_window_exceeded"
+    r"|prompt is too long|input is too long|too many (input )?tokens|exceeds? the (model'?s )?(maximum|max) .{0,20}tokens"
+    r"|reduce the length of the (messages|prompt)",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(
+    r"content_filter|content_policy_violation|ResponsibleAIPolicy|content management policy|safety system"
+    r"|content filtering policy",
+    re.IGNORECASE,
+)
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|\boom\b|model requires more system memory|insufficient memory|failed to allocate memory",
+    re.IGNORECASE,
+)
+_QUESTIONABLE = frozenset({400, 413, 422})
+
+
+def classify(error: Exception, now_ms: int) -> Verdict:
+    """The verdict on anything that `providers.call` or a reader raises."""
+    match error:
+        case Refused():
+            return _refused(error.status, error.headers, error.body, now_ms)
+        case ErrorInAnswer():
+            return _in_answer(error.document, now_ms)
+        case TooSlow():
+            return Verdict(Kind.TIMEOUT, error.deadline != "request", 504)
+        case Unreachable():
+            return Verdict(Kind.NETWORK, True, 502)
+        case BadAnswer():
+            return Verdict(Kind.BAD_ANSWER, True, 502)
+    raise error
+
+
+FAULTS = (UpstreamError, BadAnswer, ErrorInAnswer)
+"""What an attempt may end in without being our own bug."""
+
+
+def _refused(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Verdict:
+    wording = body.decode("utf-8", "replace")
+    kind, onwards = BY_STATUS.get(
+        status, (Kind.SERVER_ERROR, True) if status >= 500 else (Kind.INVALID_REQUEST, False)
+    )
+    if status in _QUESTIONABLE and _FILTERED.search(wording):
+        kind, onwards = Kind.CONTENT_FILTER, False
+    elif status in _QUESTIONABLE and _OVERFLOW.search(wording):
+        kind, onwards = Kind.CONTEXT_OVERFLOW, True
+    elif status >= 500 and _OUT_OF_MEMORY.search(wording):
+        kind = Kind.OUT_OF_MEMORY
+    # A redirect is no answer that we would follow with a key in hand.
+    answer_status = status if status >= 400 else 502
+    return Verdict(kind, onwards or status < 400, answer_status, status, retry_after_s(headers, now_ms))
+
+
+def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
+    said = document.get("error")
+    error: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+    code = error.get("code")
+    named = BY_ERROR_TYPE.get(str(error.get("type"))) or BY_ERROR_TYPE.get(str(code))
+    status = code if isinstance(code, int) and 400 <= code < 600 else named or 500
+    verdict = _refused(status, {}, orjson.dumps(document, default=str), now_ms)
+    return Verdict(verdict.kind, verdict.next, verdict.status, 200)
+
+
+def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """Seconds until the provider wants to be asked again: `retry-after-ms`, `retry-after`, or a quota's reset."""
+    if (ms := _float(headers.get("retry-after-ms"))) is not None:
+        return ms / 1000
+    after = headers.get("retry-after")
+    if (seconds := _float(after)) is not None:
+        return seconds
+    dates = [
+        after,
+        headers.get("anthropic-ratelimit-requests-reset"),
+        headers.get("anthropic-ratelimit-tokens-reset"),
+    ]
+    for date in filter(None, dates):
+        if (at := _date(date)) is not None:
+            return max(0.0, at - now_ms / 1000)
+    return None
+
+
+def _float(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _date(text: str) -> float | None:
+    """An HTTP date or RFC 3339, as seconds since the epoch."""
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            at = parse(text)
+        except ValueError:
+            continue
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return None

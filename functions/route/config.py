@@ -1,0 +1,216 @@
+"""The YAML file: providers, profiles, budgets. Unknown keys are refused and every name is checked at load."""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ledger.money import usd
+from ledger.prices import Price
+
+Money = Annotated[Decimal, BeforeValidator(usd)]
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/#|%]+$")]
+Seconds = Annotated[float, Field(gt=0, le=900)]
+
+_SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
+_SCOPE = re.compile(r"^provider:(?P<name>.+)$")
+
+
+class ConfigError(Exception):
+    """The file cannot be used. The message has one line per fault, each with the path of its key."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PriceConfig(_Strict):
+    """Dollars per million tokens. Cache rates default to 0.10, 1.25 and 2.0 times the input rate."""
+
+    input_per_mtok: Money
+    output_per_mtok: Money
+    cache_read_per_mtok: Money | None = None
+    cache_write_per_mtok: Money | None = None
+    cache_write_1h_per_mtok: Money | None = None
+
+    def price(self) -> Price:
+        return Price(**self.model_dump())
+
+
+class Capabilities(_Strict):
+    """What a model can take. Nothing said: assumed able, since the provider knows best."""
+
+    tools: bool = True
+    images: bool = True
+
+
+class ModelConfig(_Strict):
+    """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    wire_model: Annotated[str, Field(min_length=1)] = ""
+    price: PriceConfig | None = None
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    context_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_output_tokens: Annotated[int, Field(gt=0)] | None = None
+    capabilities: Capabilities = Capabilities()
+
+    @property
+    def on_wire(self) -> str:
+        return self.wire_model or self.model
+
+
+class ProviderConfig(_Strict):
+    """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin."""
+
+    name: Name
+    kind: Literal["openai_compat", "anthropic"]
+    base_url: str
+    api_key: str | None = None
+    headers: dict[str, str] = {}
+    enabled: bool = True
+    subscription: bool = False
+    models: tuple[ModelConfig, ...]
+
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s]+", value):
+            raise ValueError("must be an http or https URL")
+        return value.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _reference(cls, value: str | None) -> str | None:
+        if value is not None and not _SECRET.match(value):
+            # The value is not repeated: it may be a key that was pasted here.
+            raise ValueError(
+                "must be a reference: env:NAME, ssm:NAME or secretsmanager:NAME, never the key itself"
+            )
+        return value
+
+
+class Deadlines(_Strict):
+    """Seconds. `gap_s` is the longest silence inside a stream."""
+
+    first_token_s: Seconds = 30
+    gap_s: Seconds = 60
+    attempt_s: Seconds = 300
+
+
+class ProfileConfig(_Strict):
+    """A chain of routes, `provider/model` each, and its limits."""
+
+    routes: Annotated[tuple[str, ...], Field(min_length=1)]
+    order: Literal["static"] = "static"
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 4
+    deadlines: Deadlines = Deadlines()
+    content_filter: Literal["stop", "next"] = "stop"
+    ledger: Literal["beside", "strict"] = "beside"
+
+
+class BudgetConfig(_Strict):
+    """A limit on what one provider may cost per UTC day or month.
+
+    `skip`: routes of that provider are passed over from the moment the spend reaches the limit.
+    `mode: hard` is accepted and for now held as `soft`: by what has been spent, without reservations.
+    """
+
+    scope: str
+    period: Literal["day", "month"]
+    limit_usd: Money
+    action: Literal["warn", "skip"] = "skip"
+    mode: Literal["soft", "hard"] = "soft"
+
+    @field_validator("scope")
+    @classmethod
+    def _scope(cls, value: str) -> str:
+        if not _SCOPE.match(value):
+            raise ValueError("must be provider:NAME (budgets of other scopes are not enforced yet)")
+        return value
+
+    @property
+    def provider(self) -> str:
+        return self.scope.removeprefix("provider:")
+
+
+class Config(_Strict):
+    """The whole file, checked."""
+
+    providers: Annotated[tuple[ProviderConfig, ...], Field(min_length=1)]
+    profiles: Annotated[dict[Name, ProfileConfig], Field(min_length=1)]
+    budgets: tuple[BudgetConfig, ...] = ()
+    aliases: dict[str, str] = {}
+    default_profile: str
+    unknown_model: Literal["default", "reject"] = "default"
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterable[str]:
+        names = [provider.name for provider in self.providers]
+        yield from (f"providers: {n!r} is there twice" for n in sorted({n for n in names if names.count(n) > 1}))
+        for i, provider in enumerate(self.providers):
+            models = [model.model for model in provider.models]
+            twice = sorted({m for m in models if models.count(m) > 1})
+            yield from (f"providers.{i}.models: {m!r} is there twice" for m in twice)
+        routes = self.routes
+        for name, profile in self.profiles.items():
+            for i, route in enumerate(profile.routes):
+                if route not in routes:
+                    yield f"profiles.{name}.routes.{i}: no route {route!r}; there are {', '.join(sorted(routes))}"
+        for i, budget in enumerate(self.budgets):
+            if budget.provider not in names:
+                yield f"budgets.{i}.scope: no provider {budget.provider!r}"
+        for alias, target in self.aliases.items():
+            if target not in self.profiles and target not in routes:
+                yield f"aliases.{alias}: {target!r} is neither a profile nor a route"
+        if self.default_profile not in self.profiles:
+            yield f"default_profile: no profile {self.default_profile!r}"
+
+    @property
+    def routes(self) -> dict[str, tuple[ProviderConfig, ModelConfig]]:
+        """Every route by its config name, `provider/model`."""
+        return {f"{p.name}/{m.model}": (p, m) for p in self.providers for m in p.models}
+
+
+def parse_config(text: str) -> Config:
+    """The file's text, checked. ConfigError with the path of each faulty key."""
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not YAML: {error}") from error
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        # The input is left out on purpose: it may hold a key.
+        lines = [
+            f"{'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors(include_input=False)
+        ]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def load_config(path: Path) -> Config:
+    """From a file. ConfigError names the file too."""
+    try:
+        return parse_config(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}:\n{error}") from None

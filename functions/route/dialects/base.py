@@ -1,0 +1,258 @@
+"""What a dialect is: how to read a request, how to read an answer while it passes by, how to say an error.
+
+An answer is never rebuilt: its bytes pass through, and the reader only looks at them. What it holds back is
+the head (until the first content, so that a failure before it can still go to another route) and the tail
+(until the ledger is closed, so that an answer that was seen whole is an answer that was written down).
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import orjson
+
+from ledger.usage import Usage
+from route.dialects.sse import Event, EventTooLarge, Splitter, encode
+from route.errors import ApiError
+from route.wire import RECEIPT_FIELD
+
+Document = dict[str, Any]
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+CHARS_PER_TOKEN = 4
+
+
+class BadAnswer(Exception):
+    """The provider's answer is not what its dialect promises: torn, unfinished, or no answer at all."""
+
+
+class ErrorInAnswer(Exception):
+    """The provider said 200 and then an error. `document` is what it said."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__("error inside an answer")
+        self.document = document
+
+
+class Place(Enum):
+    """Where an event of a stream belongs."""
+
+    HEAD = "head"
+    CONTENT = "content"
+    TAIL = "tail"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the plan needs to know of a request's body."""
+
+    requested_model: str
+    stream: bool
+    tools_requested: bool
+    images: bool
+    session: str = ""
+    usage_asked: bool = True
+
+
+class Reader(ABC):
+    """Reads one answer as it passes. `usage` is None until the provider has said any."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.served_model = ""
+        self.served_by = ""
+        self.reported_usd: object = None
+        self.tool_calls = 0
+        self.output_chars = 0
+        self.began = False
+        self.content_seen = False
+
+    @abstractmethod
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes what came; gives what may go on now. Raises BadAnswer or ErrorInAnswer."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """The provider has finished. Raises BadAnswer when the answer has not."""
+
+    @abstractmethod
+    def tail(self, receipt: Document | None) -> bytes:
+        """What was held back, with the receipt in its place."""
+
+    @property
+    def seen_usage(self) -> Usage:
+        """The provider's count, with the output seen so far estimated where it has not been counted."""
+        estimate = -(-self.output_chars // CHARS_PER_TOKEN)
+        counted = self.usage or Usage()
+        missing = max(estimate - counted.output, 0)
+        return counted + Usage(output=missing)
+
+
+class UnaryReader(Reader):
+    """A whole JSON document. The dialect looks at it once it is complete."""
+
+    def __init__(self, look: "Look") -> None:
+        super().__init__()
+        self._look = look
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER_BYTES:
+            raise BadAnswer("the answer is too large")
+        self._parts.append(chunk)
+        return b""
+
+    def end(self) -> None:
+        document = parse_object(b"".join(self._parts))
+        if document.get("error"):
+            raise ErrorInAnswer(document)
+        self._look(self, document)
+        self.content_seen = True
+
+    def tail(self, receipt: Document | None) -> bytes:
+        return splice(b"".join(self._parts), receipt)
+
+
+class StreamReader(Reader):
+    """A stream of events. A dialect says where each belongs and which one carries the receipt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._splitter = Splitter()
+        self._head: list[bytes] = []
+        self._tail: list[Event] = []
+        self.done = False
+
+    @abstractmethod
+    def place(self, event: Event) -> tuple[Place, Event]:
+        """Looks at an event: where it belongs, and the event as it shall go on."""
+
+    @abstractmethod
+    def carries_receipt(self, event: Event) -> bool:
+        """Whether the receipt goes into this event of the tail (the last such one is taken)."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        try:
+            events = self._splitter.feed(chunk)
+        except EventTooLarge:
+            raise BadAnswer("an event of the stream is too large") from None
+        return b"".join(self._pass(event) for event in events)
+
+    def _pass(self, event: Event) -> bytes:
+        if self.done:
+            return b""
+        place, event = (Place.HEAD, event) if event.data is None else self.place(event)
+        self.began = True
+        if place is Place.DROP:
+            return b""
+        if place is Place.TAIL or (place is Place.HEAD and self._tail):
+            self._tail.append(event)
+            return b""
+        if place is Place.HEAD and not self.content_seen:
+            self._head.append(event.raw)
+            return b""
+        self.content_seen = True
+        held = [*self._head, *(e.raw for e in self._tail)]
+        self._head, self._tail = [], []
+        return b"".join((*held, event.raw))
+
+    def end(self) -> None:
+        if not self.done:
+            raise BadAnswer("the stream ended without its terminator")
+
+    def tail(self, receipt: Document | None) -> bytes:
+        events = [event.raw for event in self._tail]
+        places = [i for i, event in enumerate(self._tail) if self.carries_receipt(event)]
+        if receipt is not None and places:
+            event = self._tail[places[-1]]
+            events[places[-1]] = encode(splice(event.data or b"{}", receipt), event.name)
+        return b"".join((*self._head, *events))
+
+
+class Dialect(ABC):
+    """One wire dialect. Stateless; readers hold the state of an answer."""
+
+    name: ClassVar[str]
+    path: ClassVar[str]
+    stream_end: ClassVar[bytes]
+    request_id_header: ClassVar[str]
+
+    @abstractmethod
+    def features(self, body: Document) -> Features:
+        """What the plan needs. Raises BadRequest where the body is not of this dialect."""
+
+    @abstractmethod
+    def upstream_body(self, body: Document, wire_model: str) -> Document:
+        """The caller's body with only the model replaced, what is ours removed, and usage asked for."""
+
+    @abstractmethod
+    def reader(self, features: Features) -> Reader:
+        """A fresh reader for one answer."""
+
+    @abstractmethod
+    def error_document(self, error: ApiError, inference_id: str) -> Document:
+        """The error in this dialect's envelope."""
+
+    def error_event(self, error: ApiError, inference_id: str) -> bytes:
+        """The error inside a stream, and the stream's end."""
+        return encode(dump(self.error_document(error, inference_id)), self.error_event_name) + self.stream_end
+
+    error_event_name: ClassVar[str] = ""
+
+
+Look = Callable[[Reader, Document], None]
+"""With which a dialect looks at a whole answer."""
+
+
+OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
+"""Top-level keys of a body that speak to the router and are never sent on."""
+
+
+def parse_object(data: bytes) -> Document:
+    """A JSON object, or BadAnswer. Falls back to the slower parser for numbers that the fast one refuses."""
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            raise BadAnswer("the answer is not JSON") from None
+    if not isinstance(document, dict):
+        raise BadAnswer("the answer is not a JSON object")
+    return document
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """Compact UTF-8 JSON; lone surrogates and whole numbers of any size survive."""
+    try:
+        return orjson.dumps(document)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+def splice(data: bytes, receipt: Document | None) -> bytes:
+    """A JSON object's own bytes with the receipt added as its last key: nothing else can change."""
+    if receipt is None:
+        return data
+    stem = data.rstrip().removesuffix(b"}").rstrip()
+    comma = b"" if stem.endswith(b"{") else b","
+    return stem + comma + b'"' + RECEIPT_FIELD.encode() + b'":' + dump(receipt) + b"}"
+
+
+def text(value: object) -> str:
+    """A string field that may be missing or of a wrong type."""
+    return value if isinstance(value, str) else ""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def maps(value: object) -> list[Mapping[str, Any]]:
+    """The objects in a list field; anything else in it is passed over."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -1,0 +1,147 @@
+"""OpenAI's chat completions."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ledger.usage import from_openai
+from route.dialects.base import (
+    OUR_FIELDS,
+    BadAnswer,
+    Dialect,
+    Document,
+    ErrorInAnswer,
+    Features,
+    Place,
+    Reader,
+    StreamReader,
+    UnaryReader,
+    dump,
+    mapping,
+    maps,
+    parse_object,
+    text,
+)
+from route.dialects.sse import Event, encode
+from route.errors import ApiError, BadRequest
+
+DONE = b"[DONE]"
+_NO_CONTENT = ("role",)
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class ChatStream(StreamReader):
+    """Chunks with deltas, then a finish reason, then (asked for) usage, then `[DONE]`."""
+
+    def __init__(self, *, usage_asked: bool) -> None:
+        super().__init__()
+        self._usage_asked = usage_asked
+        self._finished = False
+
+    def place(self, event: Event) -> tuple[Place, Event]:
+        if event.data is not None and event.data.strip() == DONE:
+            self.done = self._finished
+            return Place.TAIL, event
+        chunk = parse_object(event.data or b"")
+        if chunk.get("error"):
+            raise ErrorInAnswer(chunk)
+        _meter(self, chunk)
+        choices = maps(chunk.get("choices"))
+        if not self._usage_asked and "usage" in chunk and chunk["usage"] is None:
+            # We asked for usage, the caller did not: without us this key would not be here.
+            del chunk["usage"]
+            event = dataclasses.replace(event, raw=encode(dump(chunk), event.name), data=dump(chunk))
+        if not choices:
+            is_usage = chunk.get("usage") is not None
+            return (Place.TAIL if self._usage_asked or not is_usage else Place.DROP), event
+        return self._place_choices(choices), event
+
+    def _place_choices(self, choices: list[Mapping[str, Any]]) -> Place:
+        for choice in choices:
+            delta = mapping(choice.get("delta"))
+            self.output_chars += _delta_chars(delta)
+            # A call's first piece carries its name; the pieces after that only arguments.
+            self.tool_calls += sum(
+                bool(mapping(c.get("function")).get("name")) for c in maps(delta.get("tool_calls"))
+            )
+        if any(choice.get("finish_reason") for choice in choices):
+            self._finished = True
+            return Place.TAIL
+        has_content = any(
+            value for c in choices for key, value in mapping(c.get("delta")).items() if key not in _NO_CONTENT
+        )
+        return Place.CONTENT if has_content else Place.HEAD
+
+    def carries_receipt(self, event: Event) -> bool:
+        return event.data is not None and event.data.strip() != DONE
+
+
+def _delta_chars(delta: Mapping[str, Any]) -> int:
+    own = sum(len(v) for k, v in delta.items() if isinstance(v, str) and k not in _NO_CONTENT)
+    calls = sum(len(text(mapping(c.get("function")).get("arguments"))) for c in maps(delta.get("tool_calls")))
+    return own + calls
+
+
+def _meter(reader: Reader, document: Document) -> None:
+    """Usage, model and what aggregators say of the backend, from a chunk or a whole answer."""
+    usage = document.get("usage")
+    if isinstance(usage, Mapping):
+        reader.usage = from_openai(usage)
+        reader.reported_usd = usage.get("cost", reader.reported_usd)
+    reader.served_model = text(document.get("model")) or reader.served_model
+    reader.served_by = text(document.get("provider")) or reader.served_by
+
+
+def _look(reader: Reader, document: Document) -> None:
+    if not isinstance(document.get("choices"), list):
+        raise BadAnswer("the answer has no choices")
+    _meter(reader, document)
+    for choice in maps(document["choices"]):
+        message = mapping(choice.get("message"))
+        reader.output_chars += len(text(message.get("content")))
+        reader.tool_calls += len(maps(message.get("tool_calls")))
+
+
+class Chat(Dialect):
+    name = "chat"
+    path = "/v1/chat/completions"
+    stream_end = b"data: [DONE]\n\n"
+    request_id_header = "x-request-id"
+
+    def features(self, body: Document) -> Features:
+        if not isinstance(body.get("messages"), list):
+            raise BadRequest("invalid_messages", "'messages' must be a list.", param="messages")
+        parts = [p for m in maps(body["messages"]) for p in maps(m.get("content"))]
+        tools = maps(body.get("tools")) or maps(body.get("functions"))
+        return Features(
+            requested_model=text(body.get("model")),
+            stream=body.get("stream") is True,
+            tools_requested=bool(tools) and body.get("tool_choice") != "none",
+            images=any(p.get("type") == "image_url" for p in parts),
+            session=text(body.get("session")) or text(body.get("prompt_cache_key")),
+            usage_asked=mapping(body.get("stream_options")).get("include_usage") is True,
+        )
+
+    def upstream_body(self, body: Document, wire_model: str) -> Document:
+        upstream = {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
+        if body.get("stream") is True:
+            upstream["stream_options"] = {**mapping(body.get("stream_options")), "include_usage": True}
+        return upstream
+
+    def reader(self, features: Features) -> Reader:
+        if features.stream:
+            return ChatStream(usage_asked=features.usage_asked)
+        return UnaryReader(_look)
+
+    def error_document(self, error: ApiError, inference_id: str) -> Document:
+        kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
+        envelope: Document = {
+            "message": error.message,
+            "type": kind,
+            "param": error.param,
+            "code": error.code,
+        }
+        return {"error": envelope | error.detail}
+
+
+CHAT = Chat()

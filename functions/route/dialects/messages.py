@@ -1,0 +1,140 @@
+"""Anthropic's messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ledger.usage import from_anthropic
+from route.dialects.base import (
+    OUR_FIELDS,
+    BadAnswer,
+    Dialect,
+    Document,
+    ErrorInAnswer,
+    Features,
+    Place,
+    Reader,
+    StreamReader,
+    UnaryReader,
+    mapping,
+    maps,
+    parse_object,
+    text,
+)
+from route.dialects.sse import Event
+from route.errors import ApiError, BadRequest
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class MessagesStream(StreamReader):
+    """`message_start`, blocks with deltas, `message_delta` with the cumulative usage, `message_stop`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._usage: dict[str, Any] = {}
+
+    def place(self, event: Event) -> tuple[Place, Event]:
+        document = parse_object(event.data or b"")
+        kind = document.get("type") or event.name
+        if kind == "error":
+            raise ErrorInAnswer(document)
+        match kind:
+            case "message_start":
+                message = mapping(document.get("message"))
+                self.served_model = text(message.get("model"))
+                self._meter(mapping(message.get("usage")))
+                return Place.HEAD, event
+            case "content_block_start":
+                block = mapping(document.get("content_block"))
+                self.tool_calls += block.get("type") == "tool_use"
+                # An empty text block promises nothing yet; a tool's name or thinking is content.
+                is_empty = block.get("type") == "text" and not block.get("text")
+                return (Place.HEAD if is_empty else Place.CONTENT), event
+            case "content_block_delta":
+                delta = mapping(document.get("delta"))
+                self.output_chars += sum(
+                    len(v) for k, v in delta.items() if k in _DELTA_TEXT and isinstance(v, str)
+                )
+                return Place.CONTENT, event
+            case "message_delta":
+                self._meter(mapping(document.get("usage")))
+                return Place.TAIL, event
+            case "message_stop":
+                self.done = True
+                return Place.TAIL, event
+            case _:
+                return Place.HEAD, event
+
+    def _meter(self, usage: Mapping[str, Any]) -> None:
+        """Counts are cumulative, and a later event may leave out those that it does not change."""
+        self._usage |= {name: value for name, value in usage.items() if value is not None}
+        if self._usage:
+            self.usage = from_anthropic(self._usage)
+
+    def carries_receipt(self, event: Event) -> bool:
+        return self.done and event is self._tail[-1]
+
+
+_DELTA_TEXT = ("text", "partial_json", "thinking")
+
+
+def _look(reader: Reader, document: Document) -> None:
+    if not isinstance(document.get("content"), list):
+        raise BadAnswer("the answer has no content")
+    usage = document.get("usage")
+    if isinstance(usage, Mapping):
+        reader.usage = from_anthropic(usage)
+    reader.served_model = text(document.get("model"))
+    for block in maps(document["content"]):
+        reader.output_chars += len(text(block.get("text")))
+        reader.tool_calls += block.get("type") == "tool_use"
+
+
+class Messages(Dialect):
+    name = "messages"
+    path = "/v1/messages"
+    stream_end = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    request_id_header = "request-id"
+    error_event_name = "error"
+
+    def features(self, body: Document) -> Features:
+        if not isinstance(body.get("messages"), list):
+            raise BadRequest("invalid_messages", "messages: must be a list", param="messages")
+        parts = [p for m in maps(body["messages"]) for p in maps(m.get("content"))]
+        nested = [p for part in parts for p in maps(part.get("content"))]
+        return Features(
+            requested_model=text(body.get("model")),
+            stream=body.get("stream") is True,
+            tools_requested=bool(maps(body.get("tools")))
+            and mapping(body.get("tool_choice")).get("type") != "none",
+            images=any(p.get("type") == "image" for p in (*parts, *nested)),
+            session=text(body.get("session")),
+        )
+
+    def upstream_body(self, body: Document, wire_model: str) -> Document:
+        return {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
+
+    def reader(self, features: Features) -> Reader:
+        return MessagesStream() if features.stream else UnaryReader(_look)
+
+    def error_document(self, error: ApiError, inference_id: str) -> Document:
+        kind = _TYPES.get(error.status, "api_error")
+        # The vendor's envelope has no code: it stands beside the type, where SDKs pass over it.
+        envelope: Document = {"type": kind, "message": error.message, "code": error.code}
+        return {"type": "error", "error": envelope | error.detail, "request_id": inference_id or None}
+
+
+MESSAGES = Messages()

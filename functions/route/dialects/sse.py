@@ -1,0 +1,70 @@
+"""Server-sent events, incrementally: bytes in at any split, whole events out."""
+
+import re
+from dataclasses import dataclass
+
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its bytes as they came with the blank line, its name, and its joined data (None: a comment)."""
+
+    raw: bytes
+    name: str
+    data: bytes | None
+
+
+class EventTooLarge(Exception):
+    """An event without an end in sight: more than `MAX_EVENT_BYTES`."""
+
+
+class Splitter:
+    """Feeds on chunks of any size; a chunk may end inside a line, a CRLF or a character."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._searched = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that this chunk completes."""
+        self._buffer += chunk
+        events = []
+        start = 0
+        while match := _EVENT_END.search(self._buffer, max(start, self._searched)):
+            events.append(_parse(self._buffer[start : match.end()]))
+            start = self._searched = match.end()
+        self._buffer = self._buffer[start:]
+        # An end may begin in what we have: three bytes of CRLFCRLF at most.
+        self._searched = max(0, len(self._buffer) - 3)
+        if len(self._buffer) > MAX_EVENT_BYTES:
+            raise EventTooLarge
+        return events
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last whole event."""
+        return self._buffer
+
+
+def _parse(raw: bytes) -> Event:
+    name, data = "", []
+    for line in _LINE_END.split(raw):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return Event(raw, name, b"\n".join(data) if data else None)
+
+
+def encode(data: bytes, name: str = "") -> bytes:
+    """An event as it goes over the wire. `data` is one line."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + data + b"\n\n"
+
+
+KEEPALIVE = b": keepalive\n\n"

@@ -1,0 +1,213 @@
+"""One exchange with a caller, from its key to the last byte: the router's main function, for every dialect."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from ledger.folds.session import Session
+from ledger.ids import new_inference_id
+from ledger.items import ApiKey, Fact, Inference, Origin
+from ledger.moments import now_ms
+from ledger.outcomes import Ending, Outcome
+from ledger.routes import route_key
+from ledger.table import StoreError, Table
+from route.attempts import Attempt, Exchange, Served, attempt_all
+from route.auth import Keys
+from route.capture import Capture
+from route.config import Config
+from route.dialects.base import Dialect, Document, dump, text
+from route.errors import ApiError
+from route.fleet import Fleet
+from route.plan import Plan, decide
+from route.providers.base import Provider
+from route.receipts import add_facts, answer_headers, make_receipt
+from route.request import Request, parse, parse_body
+from route.sink import Sink
+
+log = logging.getLogger("warmroute.route")
+
+RESERVE_S = 3.0
+"""Kept of the platform's time for the closing writes and the last bytes."""
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Everything that an exchange stands on; made once per process in `app.py`."""
+
+    config: Config
+    table: Table
+    keys: Keys
+    fleet: Fleet
+    http: aiohttp.ClientSession
+    providers: Mapping[str, Provider]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as it came. `headers` are lower-case; `time_left_s` is what the platform gives the whole of it."""
+
+    dialect: Dialect
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+    time_left_s: float
+
+
+async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
+    """Answers one routed request. Raises ApiError for what has not been answered yet."""
+    arrived, clock = now_ms(), asyncio.get_running_loop().time
+    deadline_s = clock() + incoming.time_left_s - RESERVE_S
+    dialect = incoming.dialect
+    body = parse_body(incoming.body)
+    try:
+        request = parse(dialect, body, incoming.headers, incoming.query, key, router.config)
+    except ApiError as error:
+        await _refuse(router, dialect, _origin_of_refused(dialect, body, key), b"", error, sink)
+        return
+    origin = request.origin
+    snapshot, warm = await asyncio.gather(
+        router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
+    )
+    plan = decide(request, router.config, snapshot, warm.items(), arrived)
+    _log_skips(plan)
+    if plan.refusal:
+        await _refuse(router, dialect, origin, plan.pack(), plan.refusal, sink)
+        return
+    inference = Inference(new_inference_id(arrived), origin, arrived, plan.pack())
+    is_strict = request.choice.profile.ledger == "strict"
+    capture = Capture(router.table, inference, strict=is_strict)
+    answer = Answer(request, plan, capture, sink, arrived)
+    totals = asyncio.create_task(_session_before(router.fleet, inference))
+    exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
+    served = await attempt_all(plan, exchanged, answer.headers)
+    router.fleet.add(capture.facts)
+    await capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
+    await answer.finish(served, await totals)
+
+
+async def _session_before(fleet: Fleet, inference: Inference) -> Session | None:
+    """The session's totals before this inference, for the receipt; read beside the call. None when unknown."""
+    origin = inference.origin
+    if not origin.session:
+        return None
+    try:
+        # The call may end before this read does: what it writes must not be counted twice.
+        before = await fleet.session(origin.caller, origin.session, without=inference.inference_id)
+        return before or Session()
+    except StoreError as error:
+        log.warning("session-unreadable", extra={"error": str(error)})
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes to the caller around the provider's bytes: headers, receipt, errors."""
+
+    request: Request
+    plan: Plan
+    capture: Capture
+    sink: Sink
+    arrived: int
+
+    def headers(self, attempt: Attempt) -> dict[str, str]:
+        """Of an answer that comes from this attempt, whether it runs still or has ended."""
+        now = now_ms()
+        upstream = sum(f.latency_ms or 0 for f in self.capture.facts if f.n != attempt.n)
+        upstream += (attempt.ended_at or now) - attempt.started_at
+        route = route_key(attempt.route.provider.name, attempt.route.model.model, attempt.reader.served_by)
+        inference_id = self.capture.inference.inference_id
+        ours = answer_headers(inference_id, route, attempt.n, max(0, now - self.arrived - upstream))
+        kind = EVENT_STREAM if self.request.features.stream else JSON
+        caching = {"cache-control": "no-cache"} if self.request.features.stream else {}
+        return {**attempt.headers, **ours, "content-type": kind, **caching}
+
+    @staticmethod
+    def status(served: Served) -> int | None:
+        """The HTTP status that the caller sees; None when nobody is there to see it."""
+        if served.ending is Ending.CANCELLED:
+            return None
+        return served.error.status if served.error else 200
+
+    async def finish(self, served: Served, before: Session | None) -> None:
+        """The last bytes: what the reader held back with the receipt, or the error."""
+        if served.ending is Ending.CANCELLED:
+            self.sink.close()
+        elif served.error is not None:
+            await self._fail(served, served.error)
+        else:
+            await self._deliver(served, before)
+
+    async def _deliver(self, served: Served, before: Session | None) -> None:
+        receipt: Document | None = None
+        if self.request.receipt_asked or not self.request.features.stream:
+            facts = self.capture.facts
+            session = add_facts(before, facts) if before is not None else None
+            receipt = make_receipt(self.capture.inference, facts, self.plan, session, now_ms())
+        tail = served.last.reader.tail(receipt)
+        if not self.sink.started:
+            headers = self.headers(served.last)
+            size = {} if self.request.features.stream else {"content-length": str(len(tail))}
+            await self.sink.start(200, headers | size)
+        await self.sink.write(tail)
+        await self.sink.end()
+
+    async def _fail(self, served: Served, error: ApiError) -> None:
+        inference_id = self.capture.inference.inference_id
+        dialect = self.request.dialect
+        if self.sink.started:
+            await self.sink.write(dialect.error_event(error, inference_id))
+            await self.sink.end()
+            return
+        body = served.own_words or dump(dialect.error_document(error, inference_id))
+        headers = self.headers(served.last) | error.headers() | {"content-type": JSON}
+        await send_whole(self.sink, error.status, headers, body)
+
+
+async def send_whole(sink: Sink, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """An answer that is known whole."""
+    await sink.start(status, {**headers, "content-length": str(len(body))})
+    await sink.write(body)
+    await sink.end()
+
+
+async def send_error(sink: Sink, dialect: Dialect, error: ApiError, inference_id: str = "") -> None:
+    """An error in the dialect, before anything else was sent."""
+    ids = answer_headers(inference_id, "", 0, 0) if inference_id else {}
+    body = dump(dialect.error_document(error, inference_id))
+    await send_whole(sink, error.status, {**ids, **error.headers(), "content-type": JSON}, body)
+
+
+async def _refuse(
+    router: Router, dialect: Dialect, origin: Origin, plan: bytes, error: ApiError, sink: Sink
+) -> None:
+    """An inference that ended before any call: written down like every other, then answered."""
+    now = now_ms()
+    inference = Inference(new_inference_id(now), origin, now, plan)
+    fact = Fact(inference.inference_id, 0, now, Outcome.REFUSED, origin, started_at=now, closes=Ending.ERROR)
+    capture = Capture(router.table, inference, strict=False)
+    await capture.refuse(fact, status=error.status)
+    router.fleet.add([fact])
+    await send_error(sink, dialect, error, inference.inference_id)
+
+
+def _origin_of_refused(dialect: Dialect, body: Document, key: ApiKey) -> Origin:
+    """What is known of a request that could not be understood: who, and which model it named."""
+    requested_model = text(body.get("model"))[:256]
+    return Origin(key.caller, key.tenant, dialect.name, requested_model=requested_model)
+
+
+def _log_skips(plan: Plan) -> None:
+    for row in plan.candidates:
+        if row.rejection_reason:
+            event = _SKIP_EVENTS.get(row.rejection_reason, f"skip-{row.rejection_reason.replace('_', '-')}")
+            log.info(event, extra={"route": row.route, "rule_fired": plan.rule_fired})
+
+
+_SKIP_EVENTS: dict[str, Any] = {"budget_exhausted": "skip-budget-exceeded"}

@@ -1,0 +1,16 @@
+"""OpenAI and whoever speaks its dialect: OpenRouter, Ollama, vLLM, LM Studio, Groq and many more."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from route.providers.base import Provider
+
+
+class OpenAICompat(Provider):
+    """`base_url` ends in `/v1`, as the vendor's SDK has it."""
+
+    kind = "openai_compat"
+    paths: ClassVar[Mapping[str, str]] = {"chat": "/chat/completions"}
+
+    def auth_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}

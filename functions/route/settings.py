@@ -1,0 +1,81 @@
+"""Where this router runs: environment variables, secrets, logging. The only file here that knows boto3."""
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from route.config import Config, ConfigError, load_config
+
+DEFAULT_REQUEST_S = 600.0
+MAX_BODY_BYTES = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between two places where the same code runs. Durations as their suffix says."""
+
+    config: Config
+    secrets: dict[str, str]
+    facts_table: str = "warmroute-facts"
+    views_table: str = "warmroute-views"
+    region: str = "us-east-1"
+    dynamodb_url: str | None = None
+    views_refresh_ms: int = 1_000
+    key_cache_ms: int = 30_000
+    request_s: float = DEFAULT_REQUEST_S
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+def settings_from_environment() -> Settings:
+    """WARMROUTE_CONFIG, WARMROUTE_FACTS_TABLE, WARMROUTE_VIEWS_TABLE, AWS_REGION, WARMROUTE_DYNAMODB_URL (local).
+
+    ConfigError when the file is faulty or a secret cannot be had.
+    """
+    config = load_config(Path(os.environ.get("WARMROUTE_CONFIG", "warmroute.yaml")))
+    return Settings(
+        config=config,
+        secrets=read_secrets(provider.api_key for provider in config.providers if provider.api_key),
+        facts_table=os.environ.get("WARMROUTE_FACTS_TABLE", "warmroute-facts"),
+        views_table=os.environ.get("WARMROUTE_VIEWS_TABLE", "warmroute-views"),
+        region=os.environ.get("AWS_REGION", "us-east-1"),
+        dynamodb_url=os.environ.get("WARMROUTE_DYNAMODB_URL"),
+    )
+
+
+def read_secrets(references: Iterable[str]) -> dict[str, str]:
+    """The value of each `env:`, `ssm:` or `secretsmanager:` reference. ConfigError names what is missing."""
+    return {reference: _read_secret(reference) for reference in dict.fromkeys(references)}
+
+
+def _read_secret(reference: str) -> str:
+    store, _, name = reference.partition(":")
+    if store == "env":
+        value = os.environ.get(name)
+        if not value:
+            raise ConfigError(f"{reference}: the environment variable {name} is not set")
+        return value
+    import boto3  # noqa: PLC0415 - 300 ms, and only where a secret lies in AWS
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        if store == "ssm":
+            parameter = boto3.client("ssm").get_parameter(Name=name, WithDecryption=True)
+            return str(parameter["Parameter"]["Value"])
+        return str(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(f"{reference}: {error}") from error
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """JSON lines on stderr for the `warmroute` loggers: one event name, then its fields."""
+    from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415
+
+    handler = logging.StreamHandler()
+    order = ["level", "message", "timestamp"]
+    handler.setFormatter(LambdaPowertoolsFormatter(log_record_order=order, location=None))
+    logger = logging.getLogger("warmroute")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False

@@ -1,0 +1,142 @@
+"""A router on this machine, with its rollup beside it, until it is stopped."""
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import uvicorn
+
+from ledger.items import ApiKey
+from ledger.table import StoreError, Table, open_table
+from local.stack import ROOT, create_tables, embedded_aws, free_port
+from rollup.handler import run_forever
+from route.app import create_app
+from route.auth import digest_of
+from route.config import ConfigError, load_config
+from route.settings import Settings, configure_logging, read_secrets
+
+EXAMPLES = """examples:
+  scripts/dev                                   an embedded store, warmroute.yaml, a key made up on the spot
+  scripts/dev --config my.yaml --caller-key alice=sk-alice --caller-key bob=sk-bob --port 9000
+  scripts/dev --dynamodb-url http://127.0.0.1:4566 --rollup-every 2
+
+then, as an application:
+  WARMROUTE_URL=http://127.0.0.1:8787 WARMROUTE_API_KEY=sk-alice python app.py
+"""
+LAG_MS = 250
+"""The embedded store's indexes are never late; this only leaves time for a write that is under way."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parse = argparse.ArgumentParser(
+        "scripts/dev", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parse.add_argument
+    add("--port", type=int, default=8787, help="port on 127.0.0.1 (default 8787; 0 takes a free one)")
+    add("--config", type=Path, help="the YAML file (default warmroute.yaml, else warmroute.example.yaml)")
+    add("--dynamodb-url", metavar="URL", help="a DynamoDB that runs already (default: an embedded one, in memory)")
+    add("--facts-table", default="warmroute-facts", metavar="NAME")
+    add("--views-table", default="warmroute-views", metavar="NAME")
+    add("--caller-key", action="append", default=[], metavar="NAME=KEY", help="a caller and its API key; repeat")
+    add("--operator-key", metavar="KEY", help="an operator's API key")
+    add("--rollup-every", type=float, default=2, metavar="S", help="seconds between passes (default 2; 0: none)")
+    add("--lost-after", type=float, default=960, metavar="S", help="an inference open for longer is closed as lost")
+    add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    return parse
+
+
+def caller_keys(arguments: argparse.Namespace) -> list[ApiKey]:
+    """The keys to write; one is made up, and printed, when none is given. ValueError for a malformed one."""
+    keys = []
+    for given in arguments.caller_key or [f"dev={_made_up()}"]:
+        name, separator, key = given.partition("=")
+        if not (separator and name and key):
+            raise ValueError(f"--caller-key takes NAME=KEY, not {name!r}")
+        keys.append(ApiKey(digest_of(key), caller=name, tenant=name))
+    if arguments.operator_key:
+        keys.append(ApiKey(digest_of(arguments.operator_key), caller="operator", tenant="operator", role="operator"))
+    return keys
+
+
+def _made_up() -> str:
+    key = f"sk-warmroute-{secrets.token_hex(12)}"
+    print(f"caller dev has the API key {key}", flush=True)
+    return key
+
+
+def find_config(given: Path | None) -> Path:
+    """The given file, or the user's own, or the example."""
+    own = ROOT / "warmroute.yaml"
+    return given or (own if own.exists() else ROOT / "warmroute.example.yaml")
+
+
+async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
+    """Serves until a signal. Raises ConfigError, ValueError or StoreError before it serves."""
+    config = load_config(find_config(arguments.config))
+    read = read_secrets(provider.api_key for provider in config.providers if provider.api_key)
+    keys = caller_keys(arguments)
+    tables = (arguments.facts_table, arguments.views_table)
+    async with open_table(*tables, endpoint_url=dynamodb_url, retry_s=10) as table:
+        await _prepare(table, keys)
+        settings = Settings(config, read, *tables, dynamodb_url=dynamodb_url, views_refresh_ms=200)
+        port = arguments.port or free_port()
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+        )
+        stop = asyncio.Event()
+        ready = asyncio.create_task(_announce(server, port))
+        rollup = asyncio.create_task(_roll(table, arguments, stop))
+        try:
+            await server.serve()
+        finally:
+            stop.set()
+            ready.cancel()
+            await rollup
+
+
+async def _prepare(table: Table, keys: Sequence[ApiKey]) -> None:
+    await create_tables(table.client, table.facts, table.views)
+    for key in keys:
+        await table.put_api_key(key)
+
+
+async def _announce(server: uvicorn.Server, port: int) -> None:
+    """One line once it serves: other programs wait for it."""
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for this
+        await asyncio.sleep(0.01)
+    print(f"ready http://127.0.0.1:{port}", flush=True)
+
+
+async def _roll(table: Table, arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+    if arguments.rollup_every > 0:
+        lost_after_ms = round(arguments.lost_after * 1000)
+        await run_forever(table, arguments.rollup_every, LAG_MS, stop, lost_after_ms=lost_after_ms)
+
+
+def main() -> int:
+    """The exit status: 0 after a signal, 2 when something in the arguments or the config is wrong."""
+    arguments = parser().parse_args()
+    configure_logging(arguments.log_level)
+    logging.getLogger("rollup").setLevel(arguments.log_level)
+    try:
+        with ExitStack() as stack:
+            url = arguments.dynamodb_url or stack.enter_context(embedded_aws())
+            os.environ.setdefault("AWS_REGION", "us-east-1")
+            asyncio.run(run(arguments, url))
+    except (ConfigError, ValueError, StoreError) as error:
+        print(f"scripts/dev: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
