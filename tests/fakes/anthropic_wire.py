@@ -1,0 +1,258 @@
+"""Anthropic's messages, byte for byte: ``POST /v1/messages``, ``…/count_tokens`` and ``GET /v1/models``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens
+from tests.fakes.reply import Event, Reply, block_of, dumps, slices
+from tests.fakes.steps import Fail, Json
+
+_STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+_SAMPLING = ("temperature", "top_p", "top_k")
+_WITHOUT_SAMPLING = "2026-10-21"  # from this API version on they are refused, even at their defaults
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class AnthropicWire:
+    """See ``Wire``. Blocks come strictly one after another, as several clients need it."""
+
+    kind = "anthropic"
+    inference_path = "/v1/messages"
+    counting_path: str | None = "/v1/messages/count_tokens"
+    request_id_header = "request-id"
+
+    def key_of(self, headers: Mapping[str, str]) -> str | None:
+        """``x-api-key`` (API 2023-06-01) or ``Authorization: Bearer`` (2026-10-21, and auth tokens)."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return headers.get("x-api-key") or (token if scheme.lower() == "bearer" else None) or None
+
+    def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
+        """Missing version header, missing required fields, sampling fields under an API without them."""
+        version = headers.get("anthropic-version")
+        if not version:
+            return Fail(400, "anthropic-version: header is required")
+        for name in ("model", "messages", "max_tokens"):
+            if not body.get(name):
+                return Fail(400, f"{name}: Field required")
+        if version >= _WITHOUT_SAMPLING:
+            for name in _SAMPLING:
+                if name in body:
+                    return Fail(400, f"{name}: Extra inputs are not permitted")
+        return None
+
+    def known_fields(self) -> frozenset[str]:
+        """Read from the SDK, and the sampling fields that older API versions take."""
+        from anthropic.types import message_create_params as params
+        from anthropic.types.beta import message_create_params as beta
+
+        known = {
+            *params.MessageCreateParamsBase.__annotations__,
+            *beta.MessageCreateParamsBase.__annotations__,
+        }
+        return frozenset(known) | {"stream", *_SAMPLING}
+
+    def blocks(self, body: Json) -> list[Block]:
+        """Tools, system, messages. A top-level ``cache_control`` marks the last block."""
+        blocks = [block_of("tool", tool) for tool in body.get("tools") or []]
+        turns = [("system", body.get("system")), *((m.get("role"), m.get("content")) for m in body["messages"])]
+        for role, content in turns:
+            parts = content if isinstance(content, list) else [content] if content else []
+            blocks += [block_of(role, part) for part in parts]
+        if body.get("cache_control") and blocks:
+            marked = block_of("", {"cache_control": body["cache_control"]})
+            blocks[-1] = Block(blocks[-1].text, marked.mark)
+        return blocks
+
+    def wanted_schema(self, body: Json) -> Json | None:
+        """``output_config.format``, or the older ``output_format``."""
+        wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
+        return dict(wanted.get("schema") or {}) if wanted.get("type") == "json_schema" else None
+
+    def forced_tool(self, body: Json) -> tuple[str, Json] | None:
+        """``tool_choice`` of type ``any`` or ``tool``."""
+        tools = {tool["name"]: tool for tool in body.get("tools") or [] if "name" in tool}
+        choice = body.get("tool_choice") or {}
+        name = choice.get("name") if choice.get("type") == "tool" else None
+        name = next(iter(tools), None) if choice.get("type") == "any" else name
+        return (name, tools[name].get("input_schema") or {}) if name and name in tools else None
+
+    def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
+        """Only what ``cache_control`` marks."""
+        return memory.marked(owner, self.blocks(body))
+
+    def usage(self, tokens: Tokens) -> Json:
+        """``input_tokens`` excludes what was read from or written to the cache."""
+        usage: Json = {
+            "input_tokens": tokens.uncached,
+            "cache_creation_input_tokens": tokens.written,
+            "cache_read_input_tokens": tokens.cached,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": tokens.written_5m,
+                "ephemeral_1h_input_tokens": tokens.written_1h,
+            },
+            "output_tokens": tokens.completion,
+            "service_tier": "standard",
+        }
+        return {**usage, "output_tokens_details": {"thinking_tokens": tokens.reasoning}}
+
+    def stop(self, word: str) -> str:
+        """``end_turn``, ``max_tokens``, ``tool_use``, ``refusal``; a word not known here stays."""
+        return _STOPS.get(word, word)
+
+    def call_id(self, digest: str) -> str:
+        """``toolu_…``"""
+        return f"toolu_{digest}"
+
+    def unary(self, body: Json, reply: Reply) -> Json:
+        """``{"id", "type": "message", "role", "model", "content": […], "stop_reason", "usage": {…}}``"""
+        whole = {**_head(reply), **_stopping(reply), "content": _content(reply)}
+        if reply.usage is not None:
+            whole["usage"] = reply.usage
+        return whole
+
+    def events(self, body: Json, reply: Reply) -> list[Event]:
+        """``message_start``, the blocks in turn with one ``ping``, ``message_delta``, ``message_stop``."""
+        start = {**_head(reply), "content": [], "stop_reason": None, "stop_sequence": None}
+        delta: Json = {"type": "message_delta", "delta": _stopping(reply)}
+        if reply.usage is not None:
+            start["usage"] = {**reply.usage, "output_tokens": 1}
+            # every count again, cumulative: several clients read only this one
+            once_only = ("cache_creation", "service_tier")
+            delta["usage"] = {k: v for k, v in reply.usage.items() if k not in once_only}
+        return [
+            Event(_sse({"type": "message_start", "message": start})),
+            *_block_events(reply),
+            Event(_sse(delta)),
+            Event(_sse({"type": "message_stop"})),
+        ]
+
+    def error_body(self, fail: Fail, request_id: str) -> Json:
+        """``{"type": "error", "error": {"type", "message"}, "request_id"}``"""
+        message = fail.message or f"The stand-in was told to answer {fail.status}."
+        error: Json = {"type": fail.type or _ERROR_TYPES.get(fail.status, "api_error"), "message": message}
+        if fail.code:
+            error["details"] = {"error_code": fail.code}
+        return {"type": "error", "error": error, "request_id": request_id}
+
+    def error_event(self, error: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """``event: error``; without that line the vendor's SDK would not see it."""
+        return _sse({"type": "error", "error": {**_overloaded(), **(error or {})}, "request_id": request_id})
+
+    def stream_error_as_fail(self, error: Mapping[str, Any] | None) -> Fail:
+        """529 with the same inner error."""
+        inner = {**_overloaded(), **(error or {})}
+        return Fail(529, str(inner["message"]), str(inner["type"]))
+
+    def unknown_model(self, name: str) -> Fail:
+        """``not_found_error``, with the bare name as the API writes it."""
+        return Fail(404, f"model: {name}")
+
+    def unknown_path(self, method: str, path: str) -> Fail:
+        """``not_found_error``"""
+        return Fail(404, f"Not found: {method} {path}")
+
+    def ping(self) -> bytes:
+        """``event: ping``"""
+        return _sse({"type": "ping"})
+
+    def models(self, ids: Sequence[str]) -> Json:
+        """``{"data": […], "has_more", "first_id", "last_id"}``"""
+        page: Json = {"data": [self.model(model_id) for model_id in ids], "has_more": False}
+        return {**page, "first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+
+    def model(self, model_id: str) -> Json:
+        """``{"type": "model", "id", "display_name", "created_at", "lifecycle"}``"""
+        return {
+            "type": "model",
+            "id": model_id,
+            "display_name": model_id,
+            "created_at": "2026-01-01T00:00:00Z",
+            "lifecycle": "active",
+        }
+
+
+def _head(reply: Reply) -> Json:
+    head = {"id": f"msg_{reply.seed}", "type": "message", "role": "assistant", "model": reply.model}
+    return {**head, "provider": reply.answer.served_by} if reply.answer.served_by else head
+
+
+def _stopping(reply: Reply) -> Json:
+    refused = reply.answer.refusal
+    details = {"type": "refusal", "category": None, "explanation": refused} if refused is not None else None
+    return {"stop_reason": reply.stop, "stop_sequence": None, "stop_details": details}
+
+
+def _content(reply: Reply) -> list[Json]:
+    """The finished blocks: thinking, text, tool calls."""
+    blocks: list[Json] = []
+    if reply.answer.thinking is not None:
+        signature = _signature(reply)
+        blocks.append({"type": "thinking", "thinking": reply.answer.thinking, "signature": signature})
+    if reply.text is not None:
+        blocks.append({"type": "text", "text": reply.text})
+    for call in reply.calls:
+        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": _object(call.arguments)})
+    return blocks
+
+
+def _signature(reply: Reply) -> str:
+    return f"sig_{reply.seed}=="
+
+
+def _object(arguments: str) -> Json:
+    """Scripted broken JSON can only be streamed; unary there is no way to write it."""
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _block_events(reply: Reply) -> Iterator[Event]:
+    for index, block in enumerate(_content(reply)):
+        opening, deltas = _opening(block, reply)
+        start = {"type": "content_block_start", "index": index, "content_block": opening}
+        yield Event(_sse(start))
+        if index == 0:
+            yield Event(_sse({"type": "ping"}))
+        for delta in deltas:
+            event = {"type": "content_block_delta", "index": index, "delta": delta}
+            yield Event(_sse(event), content=delta["type"] != "signature_delta")
+        yield Event(_sse({"type": "content_block_stop", "index": index}))
+
+
+def _opening(block: Json, reply: Reply) -> tuple[Json, list[Json]]:
+    """A block as it is opened, empty, and the deltas that fill it."""
+    if block["type"] == "thinking":
+        deltas: list[Json] = [{"type": "thinking_delta", "thinking": block["thinking"]}]
+        deltas.append({"type": "signature_delta", "signature": block["signature"]})
+        return {**block, "thinking": "", "signature": ""}, deltas
+    if block["type"] == "text":
+        return {**block, "text": ""}, [{"type": "text_delta", "text": piece} for piece in reply.pieces]
+    call = next(call for call in reply.calls if call.id == block["id"])
+    pieces = ["", *slices(call.arguments)]
+    return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+
+
+def _overloaded() -> Json:
+    return {"type": "overloaded_error", "message": "Overloaded"}
+
+
+def _sse(data: Json) -> bytes:
+    return f"event: {data['type']}\ndata: ".encode() + dumps(data) + b"\n\n"

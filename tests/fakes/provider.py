@@ -1,0 +1,195 @@
+"""A stand-in that runs inside a test: its own thread, its own loop, a real socket on 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Literal, Self
+
+from aiohttp import web
+
+from tests.fakes.anthropic_wire import AnthropicWire
+from tests.fakes.exchange import strip_filled_in
+from tests.fakes.openai_wire import OpenAIWire
+from tests.fakes.records import Record
+from tests.fakes.reply import Wire
+from tests.fakes.server import StandIn
+from tests.fakes.steps import Step
+
+HOST = "127.0.0.1"
+MAX_BODY_BYTES = 64 * 1024 * 1024
+Kind = Literal["openai", "anthropic"]
+
+
+def wire_of(kind: Kind) -> Wire:
+    """The wire format of a vendor."""
+    return OpenAIWire() if kind == "openai" else AnthropicWire()
+
+
+def unused_port() -> int:
+    """A port on which nobody listens: connecting to it is refused."""
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        return int(sock.getsockname()[1])
+
+
+async def listen(
+    stand_in: StandIn, port: int, routes: Sequence[web.AbstractRouteDef] = ()
+) -> tuple[web.AppRunner, int]:
+    """Serve on ``port`` (0: any free one); returns what to clean up and the port."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.add_routes([*routes, web.route("*", "/{path:.*}", stand_in.handle)])
+    app.on_response_prepare.append(strip_filled_in)
+    # cancelled handlers are how a stand-in sees its caller go away in the middle of a stream
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, port, reuse_address=True)
+    await site.start()
+    return runner, int(runner.addresses[0][1])
+
+
+class Provider:
+    """A vendor on a local port.
+
+    >>> with Provider("openai", models=["small-2026-01"]) as p:
+    ...     p.plan(Fail(429), Answer(text="hi"))
+    ...     client = openai.OpenAI(base_url=p.base_url, api_key="sk-any", max_retries=1)
+
+    ``keys``: the only API keys that are accepted; none given: any. ``models``: unknown ones get a 404; none
+    given: any. ``cache`` False: no prompt cache, for comparing two answers field by field.
+    ``strict_fields``: a top-level field that the vendor's SDK does not know is a 400.
+    ``served_by``: OpenRouter's top-level ``provider``, unless the ``Answer`` has its own.
+    ``default`` may be set to a step or to a function from the record of a request to a step.
+    """
+
+    def __init__(
+        self,
+        kind: Kind = "openai",
+        *,
+        models: Sequence[str] = (),
+        name: str | None = None,
+        cache: bool = True,
+        keys: Sequence[str] = (),
+        strict_fields: bool = False,
+        served_by: str | None = None,
+        port: int = 0,
+    ) -> None:
+        self.kind: Kind = kind
+        self.name = name or kind
+        self.port = port
+        self._stand_in = StandIn(
+            wire_of(kind),
+            models=models,
+            cache=cache,
+            keys=keys,
+            strict_fields=strict_fields,
+            served_by=served_by,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stop: asyncio.Event | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen; a second start, after a stop, takes the same port again."""
+        ready = threading.Event()
+        failed: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=(ready, failed), daemon=True, name=self.name)
+        self._thread.start()
+        ready.wait()
+        if failed:
+            raise failed[0]
+
+    def stop(self) -> None:
+        """Close the port; whatever hangs is cut off."""
+        if self._loop and self._stop and self._thread:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        self._loop = self._stop = self._thread = None
+
+    def _run(self, ready: threading.Event, failed: list[BaseException]) -> None:
+        async def serve() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            stop = self._stop
+            try:
+                runner, self.port = await listen(self._stand_in, self.port)
+            except OSError as error:
+                failed.append(error)
+                return
+            finally:
+                ready.set()
+            await stop.wait()
+            await runner.cleanup()
+
+        asyncio.run(serve())
+
+    @property
+    def origin(self) -> str:
+        """``http://127.0.0.1:PORT``"""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """What the vendor's SDK takes: with ``/v1`` for OpenAI, the origin for Anthropic."""
+        return f"{self.origin}/v1" if self.kind == "openai" else self.origin
+
+    @property
+    def requests(self) -> list[Record]:
+        """Every request so far, in order of arrival."""
+        return list(self._stand_in.requests)
+
+    @property
+    def calls(self) -> list[Record]:
+        """Only the inference requests that got as far as a step."""
+        return [record for record in self.requests if record.step]
+
+    @property
+    def sent_last_at(self) -> float | None:
+        """When the last byte of the latest request was written, in ``time.monotonic()`` seconds."""
+        return self._stand_in.requests[-1].sent_last_at if self._stand_in.requests else None
+
+    @property
+    def default(self) -> Step | Callable[[Record], Step]:
+        """What happens when nothing is planned."""
+        return self._stand_in.default
+
+    @default.setter
+    def default(self, step: Step | Callable[[Record], Step]) -> None:
+        self._stand_in.default = step
+
+    def plan(self, *steps: Step) -> None:
+        """Queue one step for each of the next inference requests, first in first out."""
+        self._stand_in.planned.extend(steps)
+
+    def clear(self) -> None:
+        """Forget plans, requests, releases and cached prefixes."""
+        self._stand_in.clear()
+
+    def release(self, event: str = "go") -> None:
+        """Let the stream go on that waits at ``Wait(event)``."""
+        if self._loop is None:
+            raise RuntimeError("the stand-in is not running")
+        self._loop.call_soon_threadsafe(self._stand_in.release, event)
+
+    def wait_for(self, condition: Callable[[Provider], bool], timeout_s: float = 5.0) -> None:
+        """Block until the condition holds, e.g. ``p.wait_for(lambda p: p.requests[0].aborted)``."""
+        deadline = time.monotonic() + timeout_s
+        while not condition(self):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {timeout_s} s; requests: {len(self.requests)}")
+            time.sleep(0.005)

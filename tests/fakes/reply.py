@@ -1,0 +1,272 @@
+"""From a request and an ``Answer`` to the reply that both dialects write down.
+
+Everything is a function of the request's prompt and model, so the same request gets the same ids and the
+same text, directly or through a router.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens, count, prompt_tokens
+from tests.fakes.steps import Answer, Fail, Json, ToolCall
+
+CREATED = 1_767_225_600  # 2026-01-01T00:00:00Z, in seconds: a constant, so objects compare equal
+ECHO_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Event:
+    """One write of a stream; ``content`` when it carries something that the model produced."""
+
+    data: bytes
+    content: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call with its id settled and its arguments as text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model "said", before a dialect writes it down."""
+
+    seed: str
+    model: str
+    answer: Answer
+    text: str | None
+    pieces: Sequence[str]
+    calls: Sequence[Call]
+    stop: str
+    tokens: Tokens
+    usage: Json | None  # in the dialect's own shape; None: not reported
+
+
+class Wire(Protocol):
+    """One vendor's wire format. Shapes follow the vendor's SDK, whose strict mode checks them."""
+
+    kind: str
+    inference_path: str
+    counting_path: str | None
+    request_id_header: str
+
+    def key_of(self, headers: Mapping[str, str]) -> str | None:
+        """The API key of a request, or None."""
+
+    def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
+        """What the vendor refuses before any model runs."""
+
+    def known_fields(self) -> frozenset[str]:
+        """Top-level request fields of the vendor's SDK."""
+
+    def blocks(self, body: Json) -> list[Block]:
+        """The prompt in cache order."""
+
+    def wanted_schema(self, body: Json) -> Json | None:
+        """The JSON schema that the answer must follow; ``{}`` for any JSON object, None for text."""
+
+    def forced_tool(self, body: Json) -> tuple[str, Json] | None:
+        """Name and parameter schema of the tool that the request forces."""
+
+    def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
+        """(read, written for 5 min, written for 1 h) tokens."""
+
+    def usage(self, tokens: Tokens) -> Json:
+        """The usage object."""
+
+    def stop(self, word: str) -> str:
+        """The dialect's word for why the model stopped."""
+
+    def call_id(self, digest: str) -> str:
+        """A tool call id in the vendor's style."""
+
+    def unary(self, body: Json, reply: Reply) -> Json:
+        """The whole answer as one object."""
+
+    def events(self, body: Json, reply: Reply) -> list[Event]:
+        """The same answer as the events of a stream, terminator included."""
+
+    def error_body(self, fail: Fail, request_id: str) -> Json:
+        """The vendor's error envelope."""
+
+    def error_event(self, error: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The vendor's error inside a stream."""
+
+    def stream_error_as_fail(self, error: Mapping[str, Any] | None) -> Fail:
+        """The same error where nothing is streamed."""
+
+    def unknown_model(self, name: str) -> Fail:
+        """The vendor's 404 for a model."""
+
+    def unknown_path(self, method: str, path: str) -> Fail:
+        """The vendor's 404 for a path."""
+
+    def ping(self) -> bytes:
+        """A keep-alive."""
+
+    def models(self, ids: Sequence[str]) -> Json:
+        """The list of models."""
+
+    def model(self, model_id: str) -> Json:
+        """One entry of that list."""
+
+
+def compose(wire: Wire, body: Json, answer: Answer, memory: PrefixMemory | None, owner: str) -> Reply:
+    """Settle text, calls, ids, stop reason and usage of an answer to this request."""
+    blocks = wire.blocks(body)
+    model = str(body.get("model"))
+    seed = _digest(model, *(block.text for block in blocks))
+    forced = None if answer.tool_calls or answer.text is not None else wire.forced_tool(body)
+    scripted = answer.tool_calls or ([ToolCall(forced[0], sample(forced[1]))] if forced else [])
+    calls = [
+        Call(call.id or wire.call_id(_digest(seed, str(n))), call.name, _as_text(call.arguments))
+        for n, call in enumerate(scripted)
+    ]
+    text, cut_short = _text(wire, body, answer, silent=bool(calls))
+    word = answer.stop or _stop_word(answer, calls, cut_short)
+    said = "".join([text or "", answer.refusal or "", answer.thinking or "", *(c.arguments for c in calls)])
+    cached, written_5m, written_1h = wire.cached(memory, owner, body) if memory else (0, 0, 0)
+    tokens = Tokens(
+        prompt=prompt_tokens(blocks),
+        completion=max(1, count(said)) * int(body.get("n") or 1),
+        cached=cached,
+        written_5m=written_5m,
+        written_1h=written_1h,
+        reasoning=count(answer.thinking or ""),
+    )
+    tokens, usage = _usage(wire, tokens, answer)
+    return Reply(
+        seed=seed,
+        model=answer.served_model or model,
+        answer=answer,
+        text=text,
+        pieces=list(answer.chunks) if answer.chunks is not None else words(text or ""),
+        calls=calls,
+        stop=wire.stop(word),
+        tokens=tokens,
+        usage=usage,
+    )
+
+
+def _text(wire: Wire, body: Json, answer: Answer, *, silent: bool) -> tuple[str | None, bool]:
+    """The text, and whether the token limit cut it. A scripted text is sent as it was written."""
+    if answer.text is not None:
+        return answer.text, False
+    if answer.chunks is not None:
+        return "".join(answer.chunks), False
+    if silent or answer.refusal is not None:
+        return None, False
+    schema = wire.wanted_schema(body)
+    if schema is not None:
+        return json.dumps(sample(schema) if schema else {"answer": last_user_text(body)}), False
+    text = f"{body.get('model')} answers: {last_user_text(body)}"
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    if isinstance(limit, int) and count(text) > limit:
+        return text[: limit * 4], True
+    return text, False
+
+
+def _stop_word(answer: Answer, calls: Sequence[Call], cut_short: bool) -> str:
+    if calls:
+        return "tool_calls"
+    return "refusal" if answer.refusal is not None else "length" if cut_short else "stop"
+
+
+def _usage(wire: Wire, tokens: Tokens, answer: Answer) -> tuple[Tokens, Json | None]:
+    given = answer.usage
+    if given is False:
+        return tokens, None
+    if given and ("prompt_tokens" in given or "input_tokens" in given):
+        usage = dict(given)
+    else:
+        if given:
+            names = {"written": "written_5m"}
+            tokens = replace(
+                Tokens(prompt=tokens.prompt, completion=tokens.completion),
+                **{names.get(name, name): value for name, value in given.items()},
+            )
+        usage = wire.usage(tokens)
+    if answer.reported_cost is not None:
+        usage["cost"] = answer.reported_cost
+    return tokens, usage
+
+
+def last_user_text(body: Json) -> str:
+    """The text of the last user message, shortened; tool results and images say nothing here."""
+    for message in reversed(body.get("messages") or []):
+        if not isinstance(message, dict) or message.get("role") != "user":
+            continue
+        content = message.get("content")
+        parts = content if isinstance(content, list) else [{"text": content}]
+        text = " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and part.get("text"))
+        if text:
+            return text[:ECHO_CHARS]
+    return "nothing"
+
+
+def block_of(role: str, part: Any) -> Block:
+    """A piece of a prompt as text. The mark is not part of it: moving a mark keeps the prefix."""
+    if isinstance(part, str):
+        return Block(f"{role}:{part}")
+    mark = part.get("cache_control") if isinstance(part, dict) else None
+    bare = {k: v for k, v in part.items() if k != "cache_control"} if isinstance(part, dict) else part
+    plain = isinstance(bare, dict) and bare.get("type") == "text" and set(bare) == {"type", "text"}
+    text = bare["text"] if plain else json.dumps(bare, sort_keys=True, separators=(",", ":"))
+    return Block(f"{role}:{text}", ("1h" if mark.get("ttl") == "1h" else "5m") if mark else None)
+
+
+def words(text: str) -> list[str]:
+    """Deltas of a text: word by word, joined again they are the text."""
+    return re.findall(r"\s*\S+(?:\s+$)?|\s+$", text)
+
+
+def slices(text: str, parts: int = 3) -> list[str]:
+    """A text in about so many pieces, for tool arguments that arrive bit by bit."""
+    width = max(1, -(-len(text) // parts))
+    return [text[at : at + width] for at in range(0, len(text), width)]
+
+
+def sample(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
+    """A small value that fits a JSON schema, always the same one."""
+    root = schema if root is None else root
+    if ref := schema.get("$ref"):
+        target: Any = root
+        for name in str(ref).removeprefix("#/").split("/"):
+            target = target[name]
+        return sample(target, root)
+    if "const" in schema:
+        return schema["const"]
+    for choice in ("enum", "anyOf", "oneOf", "allOf"):
+        if schema.get(choice):
+            first = schema[choice][0]
+            return first if choice == "enum" else sample(first, root)
+    kind = schema.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: sample(inner, root) for name, inner in (schema.get("properties") or {}).items()}
+    if kind == "array":
+        return [sample(schema.get("items") or {"type": "string"}, root)]
+    return {"string": "text", "integer": 7, "number": 1.5, "boolean": True}.get(kind)
+
+
+def dumps(data: Any) -> bytes:
+    """Compact JSON as the vendors write it: UTF-8, not escaped."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _as_text(arguments: Mapping[str, Any] | str) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]
