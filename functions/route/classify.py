@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import orjson
-
 from ledger.outcomes import Kind
-from route.dialects.base import BadAnswer, ErrorInAnswer
+from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.providers.base import Refused, TooSlow, Unreachable, UpstreamError
 
 
@@ -57,14 +55,17 @@ BY_ERROR_TYPE: dict[str, int] = {
     "insufficient_quota": 429,
     "api_error": 500,
     "server_error": 500,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
     "timeout_error": 504,
     "overloaded_error": 529,
 }
 """Status of an error that came inside a 200."""
 
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|context[ _]length|context window|maximum context|model_context_window_exceeded"
-    r"|prompt is too long|input is too long|too many (input )?tokens|exceeds? the (model'?s )?(maximum|max) .{0,20}tokens"
+    r"context[ _](length|window|size|limit)|maximum (context|prompt|model) length"
+    r"|prompt is too long|input is too long|too many (input )?tokens"
+    r"|exceeds? the (model'?s )?(maximum|max) .{0,20}tokens"
     r"|reduce the length of the (messages|prompt)",
     re.IGNORECASE,
 )
@@ -102,18 +103,23 @@ FAULTS = (UpstreamError, BadAnswer, ErrorInAnswer)
 
 def _refused(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Verdict:
     wording = body.decode("utf-8", "replace")
-    kind, onwards = BY_STATUS.get(
-        status, (Kind.SERVER_ERROR, True) if status >= 500 else (Kind.INVALID_REQUEST, False)
-    )
+    kind, onwards = BY_STATUS.get(status) or _by_class(status)
     if status in _QUESTIONABLE and _FILTERED.search(wording):
         kind, onwards = Kind.CONTENT_FILTER, False
     elif status in _QUESTIONABLE and _OVERFLOW.search(wording):
         kind, onwards = Kind.CONTEXT_OVERFLOW, True
     elif status >= 500 and _OUT_OF_MEMORY.search(wording):
         kind = Kind.OUT_OF_MEMORY
-    # A redirect is no answer that we would follow with a key in hand.
     answer_status = status if status >= 400 else 502
-    return Verdict(kind, onwards or status < 400, answer_status, status, retry_after_s(headers, now_ms))
+    return Verdict(kind, onwards, answer_status, status, retry_after_s(headers, now_ms))
+
+
+def _by_class(status: int) -> tuple[Kind, bool]:
+    """Of a status that has no row of its own."""
+    if status < 400:
+        # A redirect is no answer that we would follow with a key in hand.
+        return Kind.BAD_ANSWER, True
+    return (Kind.SERVER_ERROR, True) if status >= 500 else (Kind.INVALID_REQUEST, False)
 
 
 def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
@@ -122,7 +128,7 @@ def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
     code = error.get("code")
     named = BY_ERROR_TYPE.get(str(error.get("type"))) or BY_ERROR_TYPE.get(str(code))
     status = code if isinstance(code, int) and 400 <= code < 600 else named or 500
-    verdict = _refused(status, {}, orjson.dumps(document, default=str), now_ms)
+    verdict = _refused(status, {}, dump(document), now_ms)
     return Verdict(verdict.kind, verdict.next, verdict.status, 200)
 
 

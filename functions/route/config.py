@@ -172,6 +172,8 @@ class Config(_Strict):
             yield from (f"providers.{i}.models: {m!r} is there twice" for m in twice)
         routes = self.routes
         for name, profile in self.profiles.items():
+            twice = sorted({r for r in profile.routes if profile.routes.count(r) > 1})
+            yield from (f"profiles.{name}.routes: {r!r} is there twice" for r in twice)
             for i, route in enumerate(profile.routes):
                 if route not in routes:
                     yield f"profiles.{name}.routes.{i}: no route {route!r}; there are {', '.join(sorted(routes))}"
@@ -190,12 +192,39 @@ class Config(_Strict):
         return {f"{p.name}/{m.model}": (p, m) for p in self.providers for m in p.models}
 
 
+class _Twice(yaml.MarkedYAMLError):
+    """YAML would take the last of two equal keys and drop the first in silence."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without keys that are there twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise _Twice(problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark)
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
+
+def _place_of(error: yaml.YAMLError) -> str:
+    """Line, column and fault. The line itself is not repeated: it may hold a key."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return ""
+    mark = error.problem_mark
+    quotes_nothing = isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError | _Twice)
+    return f" at line {mark.line + 1}, column {mark.column + 1}" + (f": {error.problem}" if quotes_nothing else "")
+
+
 def parse_config(text: str) -> Config:
     """The file's text, checked. ConfigError with the path of each faulty key."""
     try:
-        document: Any = yaml.safe_load(text)
+        document: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {error}") from error
+        raise ConfigError(f"not YAML{_place_of(error)}") from None
+    except ValueError:
+        raise ConfigError("not YAML: it has a date or a number that there is not") from None
     try:
         return Config.model_validate(document)
     except ValidationError as error:
@@ -212,5 +241,7 @@ def load_config(path: Path) -> Config:
         return parse_config(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
     except ConfigError as error:
         raise ConfigError(f"{path}:\n{error}") from None

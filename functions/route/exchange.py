@@ -15,8 +15,9 @@ from ledger.moments import now_ms
 from ledger.outcomes import Ending, Outcome
 from ledger.routes import route_key
 from ledger.table import StoreError, Table
-from route.attempts import Attempt, Exchange, Served, attempt_all
+from route.attempts import Served, attempt_all
 from route.auth import Keys
+from route.call import Attempt, Exchange
 from route.capture import Capture
 from route.config import Config
 from route.dialects.base import Dialect, Document, dump, text
@@ -25,7 +26,7 @@ from route.fleet import Fleet
 from route.plan import Plan, decide
 from route.providers.base import Provider
 from route.receipts import add_facts, answer_headers, make_receipt
-from route.request import Request, parse, parse_body
+from route.request import Request, model_label, parse, parse_body
 from route.sink import Sink
 
 log = logging.getLogger("warmroute.route")
@@ -199,7 +200,7 @@ async def _refuse(
 
 def _origin_of_refused(dialect: Dialect, body: Document, key: ApiKey) -> Origin:
     """What is known of a request that could not be understood: who, and which model it named."""
-    requested_model = text(body.get("model"))[:256]
+    requested_model = model_label(text(body.get("model")))
     return Origin(key.caller, key.tenant, dialect.name, requested_model=requested_model)
 
 

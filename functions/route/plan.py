@@ -183,9 +183,8 @@ def _row(route: Route, reason: str | None, snapshot: Snapshot) -> Candidate:
 
 def _refusal(routes: Sequence[Route], reasons: Sequence[str | None], context: _Context) -> ApiError:
     """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400."""
-    spent = [b for route in routes if (b := context.spent_out(route.provider.name))]
-    if "budget_exhausted" in reasons and spent:
-        budget = spent[0]
+    tried = [route for route, reason in zip(routes, reasons, strict=True) if reason == "budget_exhausted"]
+    if tried and (budget := context.spent_out(tried[0].provider.name)):
         spent_usd = context.snapshot.spent_usd(budget.provider, budget.period, context.now)
         resets = iso(period_end_ms(budget.period, context.now))
         figures = {"spent_usd": text(spent_usd), "limit_usd": text(budget.limit_usd), "resets_at": resets}
@@ -196,12 +195,13 @@ def _refusal(routes: Sequence[Route], reasons: Sequence[str | None], context: _C
 
 def _ruleset_hash(request: Request, config: Config, routes: Sequence[Route]) -> str:
     """Over every rule and number that took part."""
-    providers = {r.provider.name: r.provider.enabled for r in routes}
     ruleset = {
         "gates": [reason for reason, _ in GATES],
         "rule": request.choice.rule,
         "profile": request.choice.profile.model_dump(mode="json"),
-        "routes": [[r.provider.name, providers[r.provider.name], r.model.model_dump(mode="json")] for r in routes],
+        "routes": [
+            [r.provider.name, r.provider.kind, r.provider.enabled, r.model.model_dump(mode="json")] for r in routes
+        ],
         "budgets": [budget.model_dump(mode="json") for budget in config.budgets],
     }
     return hashlib.sha256(_canonical(ruleset)).hexdigest()[:16]

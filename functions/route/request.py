@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ from route.wire import AGENT_HEADER, PROFILE_HEADER, RECEIPT_HEADER, SESSION_HEA
 
 log = logging.getLogger("warmroute.route")
 
-SESSION_HEADERS = (SESSION_HEADER, "x-claude-code-session-id", "session-id", "x-session-id")
-"""Ours first, then those of agents that say it on their own."""
+AGENT_SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "x-session-id")
+"""Of agents that say it on their own."""
 
 MAX_LABEL = 256
+MAX_LEVELS = 200
+_INLINE_TOKENS = 1_000
 _SIZES = ((1_000, "xs"), (8_000, "s"), (32_000, "m"), (128_000, "l"))
 _WIDE = 0x2E80  # CJK and its neighbours start here: about one token a character, not a quarter
 
@@ -51,7 +54,7 @@ class Request:
 def parse_body(data: bytes) -> Document:
     """A JSON object with every number and string as it came. Raises BadRequest."""
     try:
-        body = json.loads(data, parse_constant=_refuse_constant)
+        body = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadRequest("invalid_json", f"The request body is not valid JSON: {_reason(error)}.") from None
     if not isinstance(body, dict):
@@ -72,6 +75,12 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def _finite(digits: str) -> float:
+    """A number beyond every double would go on as null."""
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse_constant(digits)
+
+
 def parse(
     dialect: Dialect, body: Document, headers: Mapping[str, str], query: str, key: ApiKey, config: Config
 ) -> Request:
@@ -86,7 +95,7 @@ def parse(
         tenant=key.tenant,
         dialect=dialect.name,
         profile=choice.name,
-        requested_model=features.requested_model,
+        requested_model=model_label(features.requested_model),
         session=_session(features, headers),
         agent=_label("agent", headers.get(AGENT_HEADER, "")),
         stream=features.stream,
@@ -114,7 +123,7 @@ def choose(body: Document, headers: Mapping[str, str], model: str, config: Confi
     if named:
         return named
     if config.unknown_model == "reject":
-        raise NotFound("model_not_found", f"The model {model!r} is not configured in this router.")
+        raise NotFound("model_not_found", f"The model {model[:MAX_LABEL]!r} is not configured in this router.")
     return Choice(config.default_profile, config.profiles[config.default_profile], "default")
 
 
@@ -124,7 +133,7 @@ def _named(name: str, rule: str, config: Config) -> Choice | None:
         return Choice(name, config.profiles[name], rule)
     routes = config.routes
     if name in routes:
-        return Choice("", ProfileConfig(routes=(name,)), "pinned", pinned=True)
+        return Choice("", ProfileConfig(routes=(name,)), "pinned" if rule == "model" else rule, pinned=True)
     of_model = tuple(route for route, (_, model) in routes.items() if model.model == name)
     return Choice("", ProfileConfig(routes=of_model), rule) if of_model else None
 
@@ -137,32 +146,65 @@ def _profile(name: str, rule: str, config: Config) -> Choice:
 
 
 def _session(features: Features, headers: Mapping[str, str]) -> str:
-    said = (headers.get(name, "") for name in SESSION_HEADERS)
-    return _label("session", features.session or next(filter(None, said), ""))
+    """Body > our header > what agents say on their own: that was not meant for us, so it can be no error."""
+    ours = features.session or headers.get(SESSION_HEADER, "")
+    if ours:
+        return _label("session", ours)
+    said = (*(headers.get(name, "") for name in AGENT_SESSION_HEADERS), features.agent_session)
+    return next((value for value in said if value and not _fault_of_label(value)), "")
 
 
 def _label(what: str, value: str) -> str:
-    if len(value) > MAX_LABEL:
-        raise BadRequest(f"invalid_{what}", f"The {what} is longer than {MAX_LABEL} characters.")
+    if fault := _fault_of_label(value):
+        raise BadRequest(f"invalid_{what}", f"The {what} {fault}.")
     return value
+
+
+def _fault_of_label(value: str) -> str:
+    if len(value) > MAX_LABEL:
+        return f"is longer than {MAX_LABEL} characters"
+    return "" if value == _storable(value) else "is not valid Unicode"
+
+
+def _storable(value: str) -> str:
+    """Without lone surrogates, which JSON can carry and no table takes."""
+    return value.encode("utf-8", "replace").decode()
+
+
+def model_label(requested: str) -> str:
+    """A requested model as it is written down, whatever the caller put there."""
+    return _storable(requested[:MAX_LABEL])
 
 
 def estimate_tokens(value: object) -> int:
     """About how many input tokens a provider will bill for a body: all its text, schemas and tool results.
 
     A quarter of the characters, each wide character (CJK) counted whole; inline data counts as one image.
+    Raises BadRequest for more levels of nesting than any request needs.
     """
-    quarters = _quarters(value)
-    return -(-quarters // 4)
+    return -(-_quarters(value, MAX_LEVELS) // 4)
 
 
-def _quarters(value: object) -> int:
+def _quarters(value: object, levels: int) -> int:
     if isinstance(value, str):
-        wide = 0 if value.isascii() else sum(ord(c) >= _WIDE for c in value)
-        return len(value) + 3 * wide
-    if isinstance(value, Mapping):
-        is_inline = value.get("type") == "base64" or str(value.get("url", "")).startswith("data:")
-        return 4 * 1_000 if is_inline else sum(len(k) + _quarters(v) for k, v in value.items())
+        return 4 * _INLINE_TOKENS if _is_data_url(value) else _quarters_of_text(value)
+    if not isinstance(value, Mapping | list):
+        return 1
+    if not levels:
+        raise BadRequest("invalid_json", "The request body is nested too deeply.")
     if isinstance(value, list):
-        return sum(map(_quarters, value))
-    return 1
+        return sum(_quarters(item, levels - 1) for item in value)
+    encoded = "data" if value.get("type") == "base64" or "format" in value else None
+    return sum(
+        len(name) + (4 * _INLINE_TOKENS if name == encoded and isinstance(v, str) else _quarters(v, levels - 1))
+        for name, v in value.items()
+    )
+
+
+def _quarters_of_text(value: str) -> int:
+    wide = 0 if value.isascii() else sum(ord(c) >= _WIDE for c in value)
+    return len(value) + 3 * wide
+
+
+def _is_data_url(value: str) -> bool:
+    return value.startswith("data:") and ";base64," in value[:MAX_LABEL]

@@ -1,0 +1,78 @@
+"""What an attempt comes to: its outcome, its usage, what it cost, as the fact that is written down."""
+
+from decimal import Decimal
+
+from ledger.items import Fact
+from ledger.money import ZERO, usd
+from ledger.outcomes import Ending, Kind, Outcome
+from ledger.prices import Cost, cost_of
+from ledger.usage import Usage
+from route.call import Attempt
+from route.dialects.base import Reader
+from route.providers.base import Refused, Unreachable
+from route.request import Request
+from route.sink import CallerGone
+
+
+def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
+    reader, model = attempt.reader, attempt.route.model
+    usage, estimated, cost = _bill(attempt, request)
+    kind = attempt.verdict.kind if attempt.verdict else None
+    return Fact(
+        inference_id=inference_id,
+        n=attempt.n,
+        at=attempt.ended_at,
+        outcome=_outcome(attempt, streamed=request.features.stream),
+        origin=request.origin,
+        started_at=attempt.started_at,
+        provider=attempt.route.provider.name,
+        model=model.model,
+        served_by=reader.served_by,
+        wire_model=model.on_wire,
+        served_model=reader.served_model,
+        kind=Kind.CANCELLED if isinstance(attempt.error, CallerGone) else kind,
+        http_status=attempt.http_status,
+        latency_ms=attempt.latency_ms,
+        ttft_ms=attempt.ttft_ms,
+        usage=usage,
+        estimated=estimated,
+        tool_calls=reader.tool_calls,
+        cost_usd=cost.usd,
+        saved_usd=cost.saved_usd,
+        cost_basis=cost.basis,
+        price_version=model.price.price().version if model.price else "",
+        closes=ending,
+    )
+
+
+def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:
+    if attempt.error is None:
+        return Outcome.OK
+    if isinstance(attempt.error, CallerGone):
+        return Outcome.CANCELLED
+    return Outcome.STREAM_INTERRUPTED if streamed and attempt.reader.began else Outcome.ERROR
+
+
+def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]:
+    """Usage, whether it is an estimate, and the cost. A call that was refused or never arrived costs nothing."""
+    error = attempt.error
+    if isinstance(error, Refused) or (isinstance(error, Unreachable) and not error.accepted):
+        return None, False, Cost(ZERO, ZERO, None)
+    usage = attempt.reader.usage
+    estimated = usage is None or error is not None
+    if estimated:
+        # What was sent will be billed whether or not the provider got to say so.
+        unseen_input = Usage() if usage else Usage(input=request.input_tokens)
+        usage = attempt.reader.seen_usage + unseen_input
+    model, provider = attempt.route.model, attempt.route.provider
+    price = model.price.price() if model.price else None
+    cost = cost_of(usage, price, reported_usd=_reported(attempt.reader), subscription=provider.subscription)
+    return usage, estimated, cost
+
+
+def _reported(reader: Reader) -> Decimal | None:
+    """The provider's own figure, where it said one that is an amount of money."""
+    try:
+        return None if reader.reported_usd is None else usd(reader.reported_usd)
+    except ValueError:
+        return None
