@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -47,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     add("--caller-key", action="append", default=[], metavar="NAME=KEY", help="a caller and its API key; repeat")
     add("--operator-key", metavar="KEY", help="an operator's API key")
     add("--rollup-every", type=float, default=2, metavar="S", help="seconds between passes (default 2; 0: none)")
-    add("--lost-after", type=float, default=960, metavar="S", help="an inference open for longer is closed as lost")
+    add(
+        "--lost-after", type=float, default=960, metavar="S", help="an inference open for longer is closed as lost"
+    )
     add("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parse
 
@@ -61,7 +64,9 @@ def caller_keys(arguments: argparse.Namespace) -> list[ApiKey]:
             raise ValueError(f"--caller-key takes NAME=KEY, not {name!r}")
         keys.append(ApiKey(digest_of(key), caller=name, tenant=name))
     if arguments.operator_key:
-        keys.append(ApiKey(digest_of(arguments.operator_key), caller="operator", tenant="operator", role="operator"))
+        keys.append(
+            ApiKey(digest_of(arguments.operator_key), caller="operator", tenant="operator", role="operator")
+        )
     return keys
 
 
@@ -123,6 +128,8 @@ async def _roll(table: Table, arguments: argparse.Namespace, stop: asyncio.Event
 def main() -> int:
     """The exit status: 0 after a signal, 2 when something in the arguments or the config is wrong."""
     arguments = parser().parse_args()
+    # uvicorn raises a signal again once it has stopped: without this, SIGTERM would leave the store behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configure_logging(arguments.log_level)
     logging.getLogger("rollup").setLevel(arguments.log_level)
     try:
@@ -130,7 +137,7 @@ def main() -> int:
             url = arguments.dynamodb_url or stack.enter_context(embedded_aws())
             os.environ.setdefault("AWS_REGION", "us-east-1")
             asyncio.run(run(arguments, url))
-    except (ConfigError, ValueError, StoreError) as error:
+    except (ConfigError, ValueError, StoreError, RuntimeError) as error:
         print(f"scripts/dev: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,0 +1,131 @@
+"""What the tables say about the demo's calls. Every number that the demo prints comes from here."""
+
+import asyncio
+import json
+import time
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ledger.folds import fold_facts, merge_all
+from ledger.folds.session import Session
+from ledger.folds.spend import Spend
+from ledger.items import Fact, Inference
+from ledger.keys import session_pk, spend_pk, unescape
+from ledger.moments import minute_of, minutes_between, month_of
+from ledger.snapshot import Snapshot
+from ledger.table import Table, open_table
+from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
+from local.demo_stage import CALLER, DemoFault, Stage
+from local.demo_story import SESSION, Call, Chapter
+from route.config import BudgetConfig, load_config
+from route.plan import unpack_plan
+
+FACTS, VIEWS = "warmroute-facts", "warmroute-views"
+ROLLUP_TIMEOUT_S = 20
+
+
+class Trail(NamedTuple):
+    """One inference in the ledger and its attempts in order."""
+
+    inference: Inference
+    attempts: list[Fact]
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """The plan as it was stored before the first call."""
+        return unpack_plan(self.inference.plan)
+
+
+@dataclass(frozen=True)
+class Readback:
+    """`facts` is all of the ledger, by its minute index; `trails` are the inferences that receipts name.
+
+    `session` is the view and `session_read` what the router answers. `spend`, by provider, and `spend_all`, of
+    the scope of all, are views.
+    """
+
+    trails: Mapping[str, Trail]
+    facts: Sequence[Fact]
+    snapshot: Snapshot
+    session: Session
+    session_read: Mapping[str, Any]
+    spend: Mapping[str, Spend]
+    spend_all: Spend
+    budgets: Sequence[BudgetConfig]
+
+    @cached_property
+    def attempts(self) -> list[Fact]:
+        return [fact for trail in self.trails.values() for fact in trail.attempts]
+
+    @cached_property
+    def session_facts(self) -> Session:
+        """The session's totals straight from the attempts, without the view."""
+        return fold_facts(Session, (fact for fact in self.attempts if fact.origin.session == SESSION))
+
+
+def read_back(stage: Stage, chapters: Iterable[Chapter]) -> Readback:
+    """Waits for a rollup that has seen the last call, then reads. DemoFault when something is not there."""
+    calls = [call for chapter in chapters for call in chapter.calls]
+    return asyncio.run(_read(stage, calls))
+
+
+async def _read(stage: Stage, calls: Sequence[Call]) -> Readback:
+    async with open_table(FACTS, VIEWS, endpoint_url=stage.dynamodb_url) as table:
+        trails = {call.inference_id: await _trail(table, call) for call in calls}
+        first = min(trail.inference.opened_at for trail in trails.values())
+        last = max(trail.inference.closed_at or 0 for trail in trails.values())
+        snapshot = await _snapshot_after(table, last)
+        minutes = minutes_between(minute_of(first), minute_of(last))
+        facts = [fact for minute in minutes for fact in await table.facts_of_minute(minute)]
+        months = sorted({month_of(fact.at) for fact in facts})
+        spend = await _spend(table, "provider", months)
+        days = await table.query_views(session_pk(CALLER, SESSION), consistent=True)
+        return Readback(
+            trails=trails,
+            facts=facts,
+            snapshot=snapshot,
+            session=merge_all(Session, (day.state(Session) for day in days)),
+            session_read=_get(stage, f"/v1/session/{SESSION}"),
+            spend=spend,
+            spend_all=(await _spend(table, "all", months)).get("all", Spend()),
+            budgets=load_config(stage.config).budgets,
+        )
+
+
+async def _trail(table: Table, call: Call) -> Trail:
+    inference, attempts = await table.get_inference(call.inference_id)
+    if inference is None:
+        raise DemoFault(f"{call.label}: the ledger has no {call.inference_id}, which its receipt names")
+    return Trail(inference, attempts)
+
+
+async def _snapshot_after(table: Table, last: int) -> Snapshot:
+    """The routers' snapshot, once it holds everything up to `last` (ms)."""
+    deadline = time.monotonic() + ROLLUP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        item = await table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK), consistent=True)
+        if item and item["as_of"] >= last:
+            return Snapshot.unpack(item["blob"])
+        await asyncio.sleep(0.05)
+    raise DemoFault(f"within {ROLLUP_TIMEOUT_S} s no rollup has seen the last call")
+
+
+async def _spend(table: Table, kind: str, months: Iterable[str]) -> dict[str, Spend]:
+    """A kind of scope's spend by name: the sum of its days."""
+    spend: dict[str, Spend] = {}
+    for month in months:
+        for item in await table.query_views(spend_pk(kind, month), consistent=True):
+            name = unescape(item.key.sk.rpartition("#")[0])
+            spend[name] = spend.get(name, Spend()).merge(item.state(Spend))
+    return spend
+
+
+def _get(stage: Stage, path: str) -> dict[str, Any]:
+    """What the router answers to this caller."""
+    request = urllib.request.Request(stage.url + path, headers={"authorization": f"Bearer {stage.key}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        document: dict[str, Any] = json.load(response)
+    return document

@@ -1,0 +1,190 @@
+"""What a user's program does in the demo: the vendors' clients with one import swapped, nothing else changed.
+
+Each chapter makes calls, checks what came back as that program would, and keeps the receipts.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import openai
+
+from local.demo_stage import DemoFault, Stage
+from local.demo_tools import tools_anthropic, tools_openai
+from tests.fakes import Fail
+from warmroute import Anthropic, AsyncAnthropic, AsyncOpenAI, OpenAI, Receipt, receipt
+
+SESSION = "trip-to-oslo"
+HELLO: list[Any] = [{"role": "user", "content": "hello there"}]
+SYSTEM = "You are a travel guide. " + " ".join(
+    f"Rule {n}: answer in plain words and keep to what you know of the place." for n in range(1, 13)
+)
+"""Long enough for a provider to cache it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as its caller saw it: a label for people, and the receipt that came with the answer."""
+
+    label: str
+    receipt: Receipt
+
+    @property
+    def inference_id(self) -> str:
+        return self.receipt.inference_id or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Some calls and the one sentence on what they prove."""
+
+    title: str
+    proves: str
+    calls: tuple[Call, ...]
+
+
+def tell(stage: Stage) -> Iterator[Chapter]:
+    """The story, chapter by chapter. DemoFault when an answer is an error or not what it should be."""
+    # What a user exports; the clients need no argument then.
+    os.environ |= {"WARMROUTE_URL": stage.url, "WARMROUTE_API_KEY": stage.key}
+    try:
+        with OpenAI() as client:
+            yield _every_client(client)
+            yield _tools(client, stage)
+            yield _fallback(client)
+            yield _session(client, stage)
+            yield _budget(client)
+    except (openai.OpenAIError, anthropic.AnthropicError) as error:
+        raise DemoFault(f"a call failed: {type(error).__name__}: {error}") from error
+
+
+def _every_client(client: OpenAI) -> Chapter:
+    calls = [*_openai(client), *asyncio.run(_openai_async()), *_anthropic(), *asyncio.run(_anthropic_async())]
+    return Chapter(
+        "Swap one import",
+        "Both vendors' clients, sync and async, whole and streamed, work as before: one inference a call.",
+        tuple(calls),
+    )
+
+
+def _openai(client: OpenAI) -> list[Call]:
+    answer = client.chat.completions.create(model="chat", messages=HELLO)
+    _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+    stream = client.chat.completions.create(model="chat", messages=HELLO, stream=True)
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    _expect(said, "acme-mini-2026-01 answers: hello there")
+    return [kept("OpenAI", answer), kept("OpenAI stream", stream)]
+
+
+async def _openai_async() -> list[Call]:
+    async with AsyncOpenAI() as client:
+        answer = await client.chat.completions.create(model="chat", messages=HELLO)
+        _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+        stream = await client.chat.completions.create(model="chat", messages=HELLO, stream=True)
+        said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+        _expect(said, "acme-mini-2026-01 answers: hello there")
+        return [kept("AsyncOpenAI", answer), kept("AsyncOpenAI stream", stream)]
+
+
+def _anthropic() -> list[Call]:
+    with Anthropic() as client:
+        answer = client.messages.create(model="claude", max_tokens=64, messages=HELLO)
+        _expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
+        with client.messages.stream(model="claude", max_tokens=64, messages=HELLO) as stream:
+            _expect("".join(stream.text_stream), "coda-mini-2026-01 answers: hello there")
+        return [kept("Anthropic", answer), kept("Anthropic stream", stream)]
+
+
+async def _anthropic_async() -> list[Call]:
+    async with AsyncAnthropic() as client:
+        answer = await client.messages.create(model="claude", max_tokens=64, messages=HELLO)
+        _expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
+        async with client.messages.stream(model="claude", max_tokens=64, messages=HELLO) as stream:
+            _expect("".join([text async for text in stream.text_stream]), "coda-mini-2026-01 answers: hello there")
+        return [kept("AsyncAnthropic", answer), kept("AsyncAnthropic stream", stream)]
+
+
+def _tools(client: OpenAI, stage: Stage) -> Chapter:
+    answers = [
+        *((f"OpenAI {step}", answer) for step, answer in tools_openai(client, stage.providers["acme"])),
+        *(
+            (f"AsyncAnthropic {step}", answer)
+            for step, answer in asyncio.run(tools_anthropic(stage.providers["coda"]))
+        ),
+    ]
+    return Chapter(
+        "A tool call, there and back",
+        "The model asks for a tool, gets its result and goes on: ids and arguments arrive unchanged.",
+        tuple(kept(label, answer) for label, answer in answers),
+    )
+
+
+def _fallback(client: OpenAI) -> Chapter:
+    answer = client.chat.completions.create(model="unlucky", messages=HELLO)
+    _expect(answer.choices[0].message.content, "bolt-mini-2026-01 answers: hello there")
+    return Chapter(
+        "A provider fails, the next one serves",
+        "The profile lists down, then bolt. The caller sees an ordinary answer, the ledger both attempts.",
+        (kept("OpenAI", answer),),
+    )
+
+
+def _session(client: OpenAI, stage: Stage) -> Chapter:
+    """The first turn meets a fault at `acme`, which has recovered before the second one."""
+    stage.providers["acme"].plan(Fail(500))
+    messages: list[Any] = [{"role": "system", "content": SYSTEM}]
+    calls = []
+    with client.session(SESSION):
+        for turn, question in enumerate(("Where to?", "And for lunch?", "How do I get back?"), 1):
+            messages.append({"role": "user", "content": question})
+            answer = client.chat.completions.create(model="chat", messages=messages)
+            said = answer.choices[0].message.content
+            _expect(said, f"bolt-mini-2026-01 answers: {question}")
+            messages.append({"role": "assistant", "content": said})
+            calls.append(kept(f"turn {turn}", answer))
+    answer = client.chat.completions.create(model="chat", messages=HELLO)
+    _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+    return Chapter(
+        "A session keeps to its warm route",
+        "The profile lists acme, then bolt. acme fails in turn 1 and is well again after it, as the call "
+        "without a session shows. Turns 2 and 3 still go to bolt at once: there the prompt cache is warm, and "
+        "most of the input is read from it.",
+        (*calls, kept("no session", answer)),
+    )
+
+
+def _budget(client: OpenAI) -> Chapter:
+    calls = []
+    for n, provider in enumerate(("dime", "dime", "bolt"), 1):
+        answer = client.chat.completions.create(model="frugal", messages=HELLO)
+        _expect(answer.choices[0].message.content, f"{provider}-mini-2026-01 answers: hello there")
+        calls.append(kept(f"OpenAI {n}", answer))
+    try:
+        client.chat.completions.create(model="dime/mini", messages=HELLO)
+        raise DemoFault("a call pinned to a provider whose budget is spent was served")
+    except openai.APIStatusError as refusal:
+        _expect((refusal.status_code, refusal.code), (402, "budget_exceeded"))
+        calls.append(kept("pinned to dime", refusal))
+    return Chapter(
+        "A monthly budget runs out",
+        "The profile lists dime, then bolt. dime serves until its spend has reached the limit (a soft one: the "
+        "call that crosses it is still served), then it is skipped. A call pinned to dime/mini gets an "
+        "openai.APIStatusError with status 402.",
+        tuple(calls),
+    )
+
+
+def kept(label: str, answer: object) -> Call:
+    """The call with the receipt of its answer. DemoFault when there is none."""
+    found = receipt(answer)
+    if found is None or not found.inference_id:
+        raise DemoFault(f"{label}: the answer came without a receipt")
+    return Call(label, found)
+
+
+def _expect(found: object, wanted: object) -> None:
+    if found != wanted:
+        raise DemoFault(f"an answer was {found!r}, it should have been {wanted!r}")

@@ -1,0 +1,34 @@
+"""`scripts/demo` on a machine that is set up: it ends with 0 only when all books agree, and says so."""
+
+import os
+import subprocess
+
+from local.stack import ROOT
+
+
+def test_the_demo_ends_with_0_and_says_that_all_checks_hold() -> None:
+    """Without a terminal, on 80 columns, the whole story is told, every attempt fits, and everything agrees."""
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "demo")],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        env=os.environ | {"COLUMNS": "80"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "Swap one import",
+        "from warmroute import OpenAI",
+        "down/mini",
+        "budget_exhausted",
+        "refused with HTTP status 402 before any call",
+        "All 8 checks hold.",
+        "scripts/deploy",
+    ):
+        assert line in done.stdout
+    assert "NOT" not in done.stdout
+    attempts = [line for line in done.stdout.splitlines() if "/mini" in line and "…" in line]
+    assert len(attempts) == 22
+    assert max(map(len, attempts)) <= 80
