@@ -17,7 +17,7 @@ from aiodynamo.credentials import Credentials, StaticCredentials
 from aiodynamo.errors import AIODynamoError, ConditionalCheckFailed, ItemNotFound
 from aiodynamo.expressions import F, HashKey, RangeKey
 from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout
+from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout, Select
 from yarl import URL
 
 from ledger import keys, records
@@ -125,17 +125,18 @@ class Table:
         )
         return await self._update_open(inference_id, update)
 
-    async def close_with_fact(self, fact: Fact, *, status: int | None, state: State) -> bool:
+    async def close_with_fact(self, fact: Fact, *, started: int, status: int | None, state: State) -> bool:
         """Its last write, where no attempt's row says how it ended: it does so itself, by a fact with n = 0.
 
-        `fact.closes` is the ending. False when somebody has closed it before.
+        `fact.closes` is the ending; `started` how many attempts were seen. False when another one has begun
+        meanwhile, whose row may say how it ended, or when somebody has closed it before.
         """
         item = records.fact_item(fact)
         update = F("state").set(str(state)) & F("closed_at").set(fact.at) & F("ending").set(str(fact.closes))
         update = update & F("status").set(status)
         for name in item.keys() - {"inference_id", "sk"}:
             update = update & F(name).set(item[name])
-        return await self._update_open(fact.inference_id, update)
+        return await self._update_open(fact.inference_id, update, F("started").size().equals(started))
 
     # Facts out
 
@@ -242,12 +243,13 @@ class Table:
                 return False
         return True
 
-    async def _update_open(self, inference_id: str, update: Any) -> bool:
+    async def _update_open(self, inference_id: str, update: Any, unchanged: Any = None) -> bool:
         key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
         is_open = F("state").equals(str(State.OPEN))
+        condition = is_open & unchanged if unchanged else is_open
         with _translated():
             try:
-                await self.client.update_item(self.facts, key, update, condition=is_open)
+                await self.client.update_item(self.facts, key, update, condition=condition)
             except ConditionalCheckFailed:
                 return False
         return True
@@ -261,5 +263,8 @@ class Table:
         return [item for items in pages for item in items]
 
     async def _query(self, table: str, key: Any, *, limit: int | None = None, **options: Any) -> list[Item]:
+        # DynamoDB refuses to give more of an index than it projects, which is the client's default.
+        if "index" in options:
+            options["select"] = Select.all_projected_attributes
         with _translated():
             return [i async for i in self.client.query(table, key, limit=limit, **options)]

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+MAX_TOKENS = 10**9
+"""A count beyond this is a provider's mistake, and would not fit a table's numbers once it is multiplied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -37,8 +40,9 @@ class Usage:
 
 
 def _count(value: object) -> int:
-    """A token count from the wire; what is no whole number, or negative, counts as 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A token count from the wire; what is no whole number, negative, or beyond all sense, counts as 0."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if isinstance(value, int) and is_whole and 0 < value < MAX_TOKENS else 0
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -10,8 +10,11 @@ from ledger.usage import Usage
 from route.call import Attempt
 from route.dialects.base import Reader
 from route.providers.base import Refused, Unreachable
-from route.request import Request
+from route.request import Request, storable
 from route.sink import CallerGone
+
+MAX_REPORTED_USD = 10_000
+"""No call costs that much; a provider that says so is wrong, and the computed cost stands."""
 
 
 def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
@@ -27,9 +30,9 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         started_at=attempt.started_at,
         provider=attempt.route.provider.name,
         model=model.model,
-        served_by=reader.served_by,
+        served_by=storable(reader.served_by),
         wire_model=model.on_wire,
-        served_model=reader.served_model,
+        served_model=storable(reader.served_model),
         kind=Kind.CANCELLED if isinstance(attempt.error, CallerGone) else kind,
         http_status=attempt.http_status,
         latency_ms=attempt.latency_ms,
@@ -71,8 +74,10 @@ def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]
 
 
 def _reported(reader: Reader) -> Decimal | None:
-    """The provider's own figure, where it said one that is an amount of money."""
+    """The provider's own figure, where it said one that is an amount of money, to a trillionth of a dollar."""
     try:
-        return None if reader.reported_usd is None else usd(reader.reported_usd)
+        amount = None if reader.reported_usd is None else usd(reader.reported_usd)
     except ValueError:
         return None
+    is_sane = amount is not None and amount < MAX_REPORTED_USD
+    return amount.quantize(Decimal("1E-12")).normalize() if amount is not None and is_sane else None

@@ -20,13 +20,13 @@ from route.auth import Keys
 from route.call import Attempt, Exchange
 from route.capture import Capture
 from route.config import Config
-from route.dialects.base import Dialect, Document, dump, text
+from route.dialects.base import Dialect, Document, dump
 from route.errors import ApiError
 from route.fleet import Fleet
 from route.plan import Plan, decide
 from route.providers.base import Provider
 from route.receipts import add_facts, answer_headers, make_receipt
-from route.request import Request, model_label, parse, parse_body
+from route.request import Request, origin_of_refused, parse, parse_body
 from route.sink import Sink
 
 log = logging.getLogger("warmroute.route")
@@ -70,7 +70,7 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     try:
         request = parse(dialect, body, incoming.headers, incoming.query, key, router.config)
     except ApiError as error:
-        await _refuse(router, dialect, _origin_of_refused(dialect, body, key), b"", error, sink)
+        await _refuse(router, dialect, origin_of_refused(dialect, body, incoming.headers, key), b"", error, sink)
         return
     origin = request.origin
     snapshot, warm = await asyncio.gather(
@@ -196,12 +196,6 @@ async def _refuse(
     await capture.refuse(fact, status=error.status)
     router.fleet.add([fact])
     await send_error(sink, dialect, error, inference.inference_id)
-
-
-def _origin_of_refused(dialect: Dialect, body: Document, key: ApiKey) -> Origin:
-    """What is known of a request that could not be understood: who, and which model it named."""
-    requested_model = model_label(text(body.get("model")))
-    return Origin(key.caller, key.tenant, dialect.name, requested_model=requested_model)
 
 
 def _log_skips(plan: Plan) -> None:

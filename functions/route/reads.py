@@ -11,6 +11,7 @@ from route.errors import NotFound, StoreUnavailable
 from route.fleet import Fleet
 from route.plan import Route, is_allowed
 from route.receipts import session_totals
+from route.request import storable
 
 EPOCH = "1970-01-01T00:00:00Z"
 """A profile was not released on any day; the vendor's own convention for that is the epoch."""
@@ -19,7 +20,8 @@ EPOCH = "1970-01-01T00:00:00Z"
 async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
     """The caller's own session. One that is unknown and one of somebody else are the same NotFound."""
     try:
-        session = await fleet.session(key.caller, sid)
+        # A longer id than a request may name was never stored, nor would the table take it as a key.
+        session = await fleet.session(key.caller, sid) if storable(sid) == sid else None
     except StoreError:
         raise StoreUnavailable("Sessions") from None
     if session is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.items import ApiKey, Origin
 from route.config import Config, ProfileConfig
-from route.dialects.base import Dialect, Document, Features
+from route.dialects.base import Dialect, Document, Features, text
 from route.errors import BadRequest, Forbidden, NotFound
 from route.wire import AGENT_HEADER, PROFILE_HEADER, RECEIPT_HEADER, SESSION_HEADER
 
@@ -95,7 +95,7 @@ def parse(
         tenant=key.tenant,
         dialect=dialect.name,
         profile=choice.name,
-        requested_model=model_label(features.requested_model),
+        requested_model=storable(features.requested_model),
         session=_session(features, headers),
         agent=_label("agent", headers.get(AGENT_HEADER, "")),
         stream=features.stream,
@@ -105,6 +105,21 @@ def parse(
     )
     receipt_asked = headers.get(RECEIPT_HEADER) == "1"
     return Request(dialect, body, headers, query, features, choice, origin, key, tokens, receipt_asked)
+
+
+def origin_of_refused(dialect: Dialect, body: Document, headers: Mapping[str, str], key: ApiKey) -> Origin:
+    """What is known of a request that was not understood, so that it counts where it belongs all the same."""
+    session = text(body.get("session")) or headers.get(SESSION_HEADER, "")
+    agent = headers.get(AGENT_HEADER, "")
+    return Origin(
+        caller=key.caller,
+        tenant=key.tenant,
+        dialect=dialect.name,
+        requested_model=storable(text(body.get("model"))),
+        session="" if _fault_of_label(session) else session,
+        agent="" if _fault_of_label(agent) else agent,
+        stream=body.get("stream") is True,
+    )
 
 
 def choose(body: Document, headers: Mapping[str, str], model: str, config: Config) -> Choice:
@@ -163,17 +178,17 @@ def _label(what: str, value: str) -> str:
 def _fault_of_label(value: str) -> str:
     if len(value) > MAX_LABEL:
         return f"is longer than {MAX_LABEL} characters"
-    return "" if value == _storable(value) else "is not valid Unicode"
+    return "" if value == _encodable(value) else "is not valid Unicode"
 
 
-def _storable(value: str) -> str:
+def _encodable(value: str) -> str:
     """Without lone surrogates, which JSON can carry and no table takes."""
     return value.encode("utf-8", "replace").decode()
 
 
-def model_label(requested: str) -> str:
-    """A requested model as it is written down, whatever the caller put there."""
-    return _storable(requested[:MAX_LABEL])
+def storable(said: str) -> str:
+    """A name as it is written down, whatever a caller or a provider put there."""
+    return _encodable(said[:MAX_LABEL])
 
 
 def estimate_tokens(value: object) -> int:
@@ -194,7 +209,8 @@ def _quarters(value: object, levels: int) -> int:
         raise BadRequest("invalid_json", "The request body is nested too deeply.")
     if isinstance(value, list):
         return sum(_quarters(item, levels - 1) for item in value)
-    encoded = "data" if value.get("type") == "base64" or "format" in value else None
+    is_encoded = value.get("type") == "base64" or value.keys() == {"data", "format"}
+    encoded = "data" if is_encoded else None
     return sum(
         len(name) + (4 * _INLINE_TOKENS if name == encoded and isinstance(v, str) else _quarters(v, levels - 1))
         for name, v in value.items()

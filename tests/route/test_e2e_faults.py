@@ -175,7 +175,7 @@ def test_a_strict_ledger_calls_nobody_while_it_is_down(dynamodb_url: str) -> Non
 
 @pytest.mark.case("A5")
 def test_an_inference_is_stored_open_beside_the_call(house: House) -> None:
-    """While the provider works, the inference is in the ledger: open, with its decision and its started attempt."""
+    """While the provider works, the inference is in the ledger: open, with decision and started attempt."""
     house.providers["a"].default = Wait(after_chunks=1)
 
     async def scenario() -> None:
@@ -298,3 +298,60 @@ def test_concurrent_requests_are_kept_apart(house: House) -> None:
     assert len(inferences) == len(facts) == 40
     assert {i.state for i in inferences} == {State.CLOSED}
     assert sum(house.session(f"s{i}")["calls"] for i in range(5)) == 40
+
+
+@pytest.mark.case("U2", "A10")
+def test_a_refusal_counts_in_the_session_that_it_belongs_to(house: House) -> None:
+    """A request that was not understood still names its session, agent and model, and is an error of it."""
+    body = {"model": "gpt-4o", "profile": "nope", "messages": HI, "session": "s", "stream": True}
+    assert house.post(CHAT, body, x_warmroute_agent="planner").status_code == 400
+    [fact] = house.facts()
+    origin = fact.origin
+    assert (origin.session, origin.agent, origin.requested_model, origin.stream) == (
+        "s",
+        "planner",
+        "gpt-4o",
+        True,
+    )
+    assert (house.session("s")["calls"], house.session("s")["errors"]) == (1, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_a_lying_provider_cannot_keep_a_row_out_of_the_ledger(house: House, stream: bool) -> None:
+    """Absurd counts, amounts and names from a provider are cut to what a table takes; the call is written down."""
+    absurd = {"prompt_tokens": 10**60, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": "many"}}
+    house.providers["a"].default = Answer(
+        usage=absurd, reported_cost=1e300, served_by="x" * 5_000 + "|#%", served_model="m" * 5_000
+    )
+    response = house.post(CHAT, {"model": "chat", "messages": HI, "stream": stream, "session": "s"})
+    assert response.status_code == 200
+    [fact] = house.facts()
+    assert fact.ok
+    assert fact.usage is not None
+    assert (fact.usage.input, fact.usage.output, fact.usage.cache_read) == (0, 0, 0)
+    assert len(fact.served_by) <= 256
+    assert fact.cost_usd == 0
+
+
+@pytest.mark.parametrize(
+    "sid", ["x" * 3_000, "%ED%A0%80", "%00", "%FF"], ids=["long", "surrogate", "nul", "latin"]
+)
+def test_a_session_id_that_cannot_be_is_an_unknown_one(house: House, sid: str) -> None:
+    """Ids that no request could have used are the same 404, never a failure of the store."""
+    unknown = house.get("/v1/session/unknown")
+    response = house.get(f"/v1/session/{sid}")
+    assert (response.status_code, response.content) == (404, unknown.content)
+
+
+@pytest.mark.parametrize("field", ["model", "session", "profile"])
+@pytest.mark.parametrize("value", ["\ud800", "\x00", "#|%", "x" * 256, "\U0001f600" * 64], ids=ascii)
+def test_odd_names_are_stored_or_refused_and_never_lost(
+    house: House, field: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a caller puts into a name, the request is one closed inference, and no row is spilled."""
+    body = {"model": "chat", "messages": HI} | {field: value}
+    response = house.post(CHAT, json.dumps(body).encode())
+    assert response.status_code in {200, 400}
+    assert [i.state for i in house.inferences()] == [State.CLOSED]
+    assert len(house.facts()) == 1
+    assert "ledger-spilled" not in caplog.messages

@@ -47,13 +47,14 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the plan needs to know of a request's body."""
+    """What the plan needs to know of a request's body. `agent_session`: a field that an agent sends on its own."""
 
     requested_model: str
     stream: bool
     tools_requested: bool
     images: bool
     session: str = ""
+    agent_session: str = ""
     usage_asked: bool = True
 
 
@@ -219,7 +220,7 @@ def parse_object(data: bytes) -> Document:
         document = orjson.loads(data)
     except orjson.JSONDecodeError:
         try:
-            document = json.loads(data)
+            document = json.loads(data.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             raise BadAnswer("the answer is not JSON") from None
     if not isinstance(document, dict):

@@ -1,6 +1,6 @@
 """OpenAI's chat completions."""
 
-import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +27,7 @@ from route.errors import ApiError, BadRequest
 
 DONE = b"[DONE]"
 _NO_CONTENT = ("role",)
+_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,?')
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -36,11 +37,12 @@ class ChatStream(StreamReader):
     def __init__(self, *, usage_asked: bool) -> None:
         super().__init__()
         self._usage_asked = usage_asked
-        self._finished = False
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
 
     def place(self, event: Event) -> tuple[Place, Event]:
         if event.data is not None and event.data.strip() == DONE:
-            self.done = self._finished
+            self.done = bool(self._finished) and self._finished >= self._seen
             return Place.TAIL, event
         chunk = parse_object(event.data or b"")
         if chunk.get("error"):
@@ -49,8 +51,7 @@ class ChatStream(StreamReader):
         choices = maps(chunk.get("choices"))
         if not self._usage_asked and "usage" in chunk and chunk["usage"] is None:
             # We asked for usage, the caller did not: without us this key would not be here.
-            del chunk["usage"]
-            event = dataclasses.replace(event, raw=encode(dump(chunk), event.name), data=dump(chunk))
+            event = _without_usage(event, chunk)
         if not choices:
             is_usage = chunk.get("usage") is not None
             return (Place.TAIL if self._usage_asked or not is_usage else Place.DROP), event
@@ -59,13 +60,15 @@ class ChatStream(StreamReader):
     def _place_choices(self, choices: list[Mapping[str, Any]]) -> Place:
         for choice in choices:
             delta = mapping(choice.get("delta"))
-            self.output_chars += _delta_chars(delta)
+            self.output_chars += _chars(delta)
             # A call's first piece carries its name; the pieces after that only arguments.
-            self.tool_calls += sum(
-                bool(mapping(c.get("function")).get("name")) for c in maps(delta.get("tool_calls"))
-            )
+            self.tool_calls += sum(bool(call.get("name")) for call in _calls(delta))
+            index = choice.get("index")
+            number = index if isinstance(index, int) else 0
+            self._seen.add(number)
+            if choice.get("finish_reason"):
+                self._finished.add(number)
         if any(choice.get("finish_reason") for choice in choices):
-            self._finished = True
             return Place.TAIL
         has_content = any(
             value for c in choices for key, value in mapping(c.get("delta")).items() if key not in _NO_CONTENT
@@ -76,10 +79,25 @@ class ChatStream(StreamReader):
         return event.data is not None and event.data.strip() != DONE
 
 
-def _delta_chars(delta: Mapping[str, Any]) -> int:
-    own = sum(len(v) for k, v in delta.items() if isinstance(v, str) and k not in _NO_CONTENT)
-    calls = sum(len(text(mapping(c.get("function")).get("arguments"))) for c in maps(delta.get("tool_calls")))
-    return own + calls
+def _without_usage(event: Event, chunk: Document) -> Event:
+    """The event without its `"usage": null`: cut out of the provider's own bytes wherever that is possible."""
+    data = event.data or b""
+    if b"\n" not in data and len(_NULL_USAGE.findall(data)) == 1:
+        return Event(_NULL_USAGE.sub(b"", event.raw), event.name, _NULL_USAGE.sub(b"", data))
+    data = dump({name: value for name, value in chunk.items() if name != "usage"})
+    return Event(encode(data, event.name), event.name, data)
+
+
+def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The functions that a delta or a whole message calls, in today's form and in the one before it."""
+    calls = [mapping(call.get("function")) for call in maps(message.get("tool_calls"))]
+    return [*calls, *maps([message.get("function_call")])]
+
+
+def _chars(message: Mapping[str, Any]) -> int:
+    """How much output a delta or a whole message holds, arguments of calls included."""
+    own = sum(len(v) for k, v in message.items() if isinstance(v, str) and k not in _NO_CONTENT)
+    return own + sum(len(text(call.get("arguments"))) for call in _calls(message))
 
 
 def _meter(reader: Reader, document: Document) -> None:
@@ -98,8 +116,8 @@ def _look(reader: Reader, document: Document) -> None:
     _meter(reader, document)
     for choice in maps(document["choices"]):
         message = mapping(choice.get("message"))
-        reader.output_chars += len(text(message.get("content")))
-        reader.tool_calls += len(maps(message.get("tool_calls")))
+        reader.output_chars += _chars(message)
+        reader.tool_calls += len(_calls(message))
 
 
 class Chat(Dialect):
@@ -118,7 +136,8 @@ class Chat(Dialect):
             stream=body.get("stream") is True,
             tools_requested=bool(tools) and body.get("tool_choice") != "none",
             images=any(p.get("type") == "image_url" for p in parts),
-            session=text(body.get("session")) or text(body.get("prompt_cache_key")),
+            session=text(body.get("session")),
+            agent_session=text(body.get("prompt_cache_key")),
             usage_asked=mapping(body.get("stream_options")).get("include_usage") is True,
         )
 

@@ -15,6 +15,7 @@ from route.dialects.base import (
     Reader,
     StreamReader,
     UnaryReader,
+    dump,
     mapping,
     maps,
     parse_object,
@@ -99,7 +100,8 @@ def _look(reader: Reader, document: Document) -> None:
         reader.usage = from_anthropic(usage)
     reader.served_model = text(document.get("model"))
     for block in maps(document["content"]):
-        reader.output_chars += len(text(block.get("text")))
+        reader.output_chars += len(text(block.get("text"))) + len(text(block.get("thinking")))
+        reader.output_chars += len(dump(block["input"])) if isinstance(block.get("input"), Mapping) else 0
         reader.tool_calls += block.get("type") == "tool_use"
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_EVENT_END = re.compile(rb"\n\r?\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 

@@ -80,8 +80,9 @@ class Provider(ABC):
         """A call in one of the dialects of `paths`. `headers`: the caller's, lower-case."""
         passed = {name: headers[name] for name in PASSED_ON if name in headers}
         ours = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "warmroute"}
+        configured = {name.lower(): value for name, value in self.config.headers.items()}
         url = self.config.base_url + self.paths[dialect] + (f"?{query}" if query else "")
-        return Outgoing(url, {**ours, **passed, **self.auth_headers(passed), **self.config.headers}, dump(body))
+        return Outgoing(url, {**ours, **passed, **self.auth_headers(passed), **configured}, dump(body))
 
 
 @asynccontextmanager
