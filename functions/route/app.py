@@ -24,10 +24,11 @@ from route.errors import ApiError, NotFound, TooLarge
 from route.exchange import JSON, Incoming, Router, exchange, send_error
 from route.fleet import Fleet
 from route.providers import KINDS
-from route.providers.base import CONNECT_S, Provider
+from route.providers.base import Provider
 from route.reads import model_document, model_ids, models_document, read_session
 from route.settings import Settings, settings_from_environment
 from route.sink import Sink
+from route.upstream import CONNECT_S
 
 log = logging.getLogger("warmroute.route")
 

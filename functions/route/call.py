@@ -17,9 +17,10 @@ from route.classify import FAULTS, Verdict, classify
 from route.dialects.base import Reader
 from route.dialects.sse import KEEPALIVE
 from route.plan import Route
-from route.providers.base import PASSED_BACK, Outgoing, Provider, Refused, TooSlow, call
+from route.providers.base import PASSED_BACK, Outgoing, Provider, Refused, TooSlow
 from route.request import Request
 from route.sink import CallerGone, Sink
+from route.upstream import call
 
 KEEPALIVE_S = 15.0
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import uvicorn
 
 from ledger.items import ApiKey
+from ledger.moments import now_ms
 from ledger.table import StoreError, Table, open_table
 from local.stack import ROOT, create_tables, embedded_aws, free_port
 from rollup.handler import run_forever
+from rollup.passes import run_pass
 from route.app import create_app
 from route.auth import digest_of
 from route.config import ConfigError, load_config
@@ -93,7 +95,14 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
         settings = Settings(config, read, *tables, dynamodb_url=dynamodb_url, views_refresh_ms=200)
         port = arguments.port or free_port()
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+            uvicorn.Config(
+                create_app(settings),
+                host="127.0.0.1",
+                port=port,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=5,
+            )
         )
         stop = asyncio.Event()
         ready = asyncio.create_task(_announce(server, port))
@@ -110,6 +119,8 @@ async def _prepare(table: Table, keys: Sequence[ApiKey]) -> None:
     await create_tables(table.client, table.facts, table.views)
     for key in keys:
         await table.put_api_key(key)
+    # What an earlier router wrote into this store, and no pass has counted yet, steers the first request already.
+    await run_pass(table, now=now_ms(), lag_ms=0)
 
 
 async def _announce(server: uvicorn.Server, port: int) -> None:

@@ -7,18 +7,12 @@ UpstreamError
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import aiohttp
-
 from route.config import ProviderConfig
 from route.dialects.base import Document, dump
-
-CONNECT_S = 10
-MAX_ERROR_BYTES = 256 * 1024
 
 PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key")
 """Headers of the caller that belong to the request. Keys, organisations and projects are the caller's own."""
@@ -83,28 +77,3 @@ class Provider(ABC):
         configured = {name.lower(): value for name, value in self.config.headers.items()}
         url = self.config.base_url + self.paths[dialect] + (f"?{query}" if query else "")
         return Outgoing(url, {**ours, **passed, **self.auth_headers(passed), **configured}, dump(body))
-
-
-@asynccontextmanager
-async def call(http: aiohttp.ClientSession, outgoing: Outgoing) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer of a provider that said 200. Raises Refused or Unreachable; deadlines are the caller's."""
-    accepted = False
-    try:
-        async with http.post(
-            outgoing.url, data=outgoing.body, headers=outgoing.headers, allow_redirects=False
-        ) as response:
-            accepted = True
-            if response.status != 200:
-                body = await response.content.read(MAX_ERROR_BYTES)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                raise Refused(response.status, headers, body)
-            yield response
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable(type(error).__name__, accepted=False) from error
-    except (aiohttp.ClientError, ConnectionError) as error:
-        # Sent, but the connection broke: the provider may have done, and may bill, the work.
-        raise Unreachable(type(error).__name__, accepted=accepted or _may_be_sent(error)) from error
-
-
-def _may_be_sent(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)

@@ -1,0 +1,93 @@
+"""Where the rollup begins: on Lambda once a minute, beside a local router until it stops."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from aws_lambda_powertools import Logger
+
+from ledger.moments import now_ms
+from ledger.table import Table, open_table
+from rollup.passes import PassReport, run_pass
+from rollup.reaper import LOST_AFTER_MS, ReapReport, reap
+from rollup.settings import Settings
+
+RUN_MS = 55_000
+"""A run ends before its minute does: the next one begins then."""
+
+LAST_PASS_MS = 10_000
+"""What is left of the function's own time for a pass that has just begun."""
+
+logger = Logger(service="rollup", level=os.environ.get("WARMROUTE_LOG_LEVEL", "INFO"))
+
+
+class Context(Protocol):
+    """What is used of the context that Lambda hands over."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(_event: object, context: Context) -> dict[str, Any]:
+    """Passes until the minute is over, and the reaper once. Errors raise: the next minute begins anew."""
+    settings = Settings.from_env(os.environ)
+    return asyncio.run(run_minute(settings, context.get_remaining_time_in_millis()))
+
+
+async def run_minute(settings: Settings, remaining_ms: int, clock: Callable[[], int] = now_ms) -> dict[str, Any]:
+    """One scheduled run. It ends early when nothing happens, so that an idle rollup costs next to nothing.
+
+    Returns `{passes, reaped, last}` with the reports of the reaper and of the last pass as plain values.
+    """
+    every_ms = round(settings.pass_every_s * 1000)
+    end = clock() + min(RUN_MS, remaining_ms - LAST_PASS_MS)
+    async with open_table(
+        settings.facts_table,
+        settings.views_table,
+        region=settings.region,
+        endpoint_url=settings.dynamodb_url,
+    ) as table:
+        report = await _pass(table, clock, settings.lag_ms)
+        reaped = await _reap(table, clock, settings.lost_after_ms)
+        passes, busy = 1, bool(report.facts or reaped.lost)
+        while every_ms and busy and clock() + every_ms <= end:
+            await asyncio.sleep(settings.pass_every_s)
+            report = await _pass(table, clock, settings.lag_ms)
+            passes, busy = passes + 1, bool(report.facts)
+    return {"passes": passes, "reaped": asdict(reaped), "last": asdict(report)}
+
+
+async def run_forever(
+    table: Table,
+    every_s: float,
+    lag_ms: int,
+    stop: asyncio.Event,
+    *,
+    lost_after_ms: int = LOST_AFTER_MS,
+    clock: Callable[[], int] = now_ms,
+) -> None:
+    """A pass and a look for what was left open, every `every_s` seconds until `stop` is set."""
+    while not stop.is_set():
+        try:
+            await _reap(table, clock, lost_after_ms)
+            await _pass(table, clock, lag_ms)
+        except Exception:  # an entry point: one failed pass must not end those after it
+            logger.exception("rollup-failed")
+        try:
+            await asyncio.wait_for(stop.wait(), every_s)
+        except TimeoutError:
+            continue
+
+
+async def _pass(table: Table, clock: Callable[[], int], lag_ms: int) -> PassReport:
+    report = await run_pass(table, now=clock(), lag_ms=lag_ms)
+    logger.info("rollup-pass", extra=asdict(report))
+    return report
+
+
+async def _reap(table: Table, clock: Callable[[], int], lost_after_ms: int) -> ReapReport:
+    report = await reap(table, clock, lost_after_ms=lost_after_ms)
+    if report.lost or report.completed:
+        logger.warning("rollup-reaped", extra=asdict(report))
+    return report

@@ -1,0 +1,49 @@
+"""Watermarks: the minute that a reader of the ledger has finished with. They only move forward."""
+
+from dataclasses import dataclass
+
+from ledger.records import Item
+from ledger.table import Table
+from ledger.views import WATERMARK_KEY, ViewKey
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a mark is stored: the key of its item, and the attribute that holds the minute."""
+
+    key: ViewKey
+    attribute: str
+
+
+SEALED = Mark(ViewKey(*WATERMARK_KEY), "sealed_through")
+"""Every fact of this minute and of those before it is in the views for good."""
+
+REAPED = Mark(ViewKey("rollup", "reaper"), "reaped_through")
+"""No inference that was opened in this minute or before it is open still."""
+
+
+async def read_mark(table: Table, mark: Mark, *, start: str) -> str:
+    """The minute of a mark. Where there is none yet, one of several readers sets it to its `start`."""
+    while (item := await _stored(table, mark)) is None:
+        await table.put_view_item(_item(mark, start, 1), if_version=0)
+    minute: str = item[mark.attribute]
+    return minute
+
+
+async def move_mark(table: Table, mark: Mark, minute: str) -> bool:
+    """Forward to `minute`. False when it is there or further already."""
+    while item := await _stored(table, mark):
+        if item[mark.attribute] >= minute:
+            return False
+        version = item["version"]
+        if await table.put_view_item(_item(mark, minute, version + 1), if_version=version):
+            return True
+    raise LookupError(f"no mark {mark.key}: it is read before it is moved")
+
+
+async def _stored(table: Table, mark: Mark) -> Item | None:
+    return await table.get_view_item(mark.key, consistent=True)
+
+
+def _item(mark: Mark, minute: str, version: int) -> Item:
+    return {"pk": mark.key.pk, "sk": mark.key.sk, mark.attribute: minute, "version": version}

@@ -1,0 +1,126 @@
+"""One pass: every fact since the watermark into the views, minutes that are old enough for good.
+
+A pass may be killed between any two writes, run twice, late, or beside another one. What makes that safe:
+each view item says itself which minutes it has sealed, an open minute is replaced and never added to, and the
+watermark moves only after every item of those minutes is written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ledger.folds import Fold
+from ledger.items import Fact
+from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_between, next_minute
+from ledger.table import StoreError, Table
+from ledger.views import View, ViewItem, ViewKey, advance, derive
+from rollup.marks import SEALED, move_mark, read_mark
+from rollup.snapshot import write_snapshot
+from rollup.together import together
+
+GRACE_MS = 120_000
+"""A minute is sealed this long after its end. A fact that is written later than that is not counted."""
+
+START_MS = 15 * 60_000
+"""A first pass, on tables without a watermark, begins this long ago: the window of the route statistics.
+
+Older facts, if there are any because the views were dropped, are what `rebuild` is for.
+"""
+
+CHUNK_MINUTES = 60
+"""After a pause the watermark moves in steps of this many minutes: a killed pass keeps its progress."""
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PassReport:
+    """What a pass did. `as_of` in ms: the views hold exactly the facts with `at <= as_of`.
+
+    `facts`: read anew, those of open minutes in each pass again. `items`: view items written.
+    """
+
+    as_of: int
+    sealed_through: str
+    minutes: int = 0
+    facts: int = 0
+    items: int = 0
+    snapshot: bool = False
+
+
+async def run_pass(
+    table: Table,
+    *,
+    now: int,
+    lag_ms: int,
+    grace_ms: int = GRACE_MS,
+    chunk_minutes: int = CHUNK_MINUTES,
+) -> PassReport:
+    """One pass at the instant `now` (ms). StoreError when the store fails; the next pass goes on from there.
+
+    `lag_ms`: how far the index may be behind. Facts younger than that are left to the next pass, so that
+    `as_of` is exact and a router can add its own newer facts without counting any twice.
+    """
+    as_of = now - lag_ms
+    seal = last_complete_minute(as_of, grace_ms)
+    mark = await read_mark(table, SEALED, start=minute_of(as_of - START_MS))
+    report = PassReport(as_of, mark)
+    todo = minutes_between(next_minute(mark), minute_of(as_of))
+    for begin in range(0, len(todo), chunk_minutes):
+        chunk = todo[begin : begin + chunk_minutes]
+        report = await _run_chunk(table, chunk, min(seal, chunk[-1]), report)
+    return replace(report, snapshot=await write_snapshot(table, as_of))
+
+
+def last_complete_minute(as_of: int, grace_ms: int = GRACE_MS) -> str:
+    """The last minute whose end lies at least `grace_ms` before `as_of`."""
+    return minute_of(as_of - grace_ms - MINUTE_MS)
+
+
+async def facts_of(table: Table, minutes: list[str], as_of: int) -> list[Fact]:
+    """The facts of some minutes that were written at `as_of` (ms) or before."""
+    found = await together(table.facts_of_minute, minutes)
+    return [fact for facts in found for fact in facts if fact.at <= as_of]
+
+
+async def _run_chunk(table: Table, minutes: list[str], seal: str, report: PassReport) -> PassReport:
+    as_of = min(report.as_of, minute_start_ms(minutes[-1]) + MINUTE_MS - 1)
+    facts = await facts_of(table, minutes, as_of)
+    written = await _write_views(table, derive(facts), seal=seal, as_of=as_of)
+    if seal > report.sealed_through:
+        await move_mark(table, SEALED, seal)
+    return replace(
+        report,
+        sealed_through=max(seal, report.sealed_through),
+        minutes=report.minutes + len(minutes),
+        facts=report.facts + len(facts),
+        items=report.items + written,
+    )
+
+
+def new_item(view: View, key: ViewKey, first_minute: str) -> ViewItem:
+    """An item that is not stored yet. `first_minute` decides when one of a short-lived view expires."""
+    kept = view.kept_ms
+    expires_at = None if kept is None else (minute_start_ms(first_minute) + kept) // 1000
+    return ViewItem(key, view.name, expires_at=expires_at)
+
+
+async def _write_views(
+    table: Table, derived: Mapping[tuple[View, ViewKey], dict[str, Fold]], *, seal: str, as_of: int
+) -> int:
+    """How many items changed and were written."""
+    stored = await table.get_views(key for _view, key in derived)
+
+    async def write(place: tuple[View, ViewKey]) -> bool:
+        (view, key), minutes = place, derived[place]
+        item = stored.get(key)
+        for _ in range(_TRIES):
+            before = item or new_item(view, key, min(minutes))
+            after = advance(before, view.fold, minutes, seal=seal, as_of=as_of)
+            if after is before:
+                return False
+            if await table.put_view(after, over=before.version):
+                return True
+            item = (await table.get_views([key])).get(key)
+        raise StoreError(f"{key}: written by others {_TRIES} times in a row")
+
+    return sum(await together(write, derived))

@@ -1,0 +1,127 @@
+"""Closes what its router left open: no inference stays open, and none is counted twice.
+
+Per inference: first a row for each attempt that has none, then the closing write. All of them are
+conditional, so the reaper may be killed between any two, run twice at once, or meet a router that comes back
+late: whoever writes a row first has written it, and who then finds the inference closed leaves it alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.items import Fact, Inference, Started, State
+from ledger.moments import minute_of, minutes_between, next_minute
+from ledger.outcomes import Ending, Kind, Outcome
+from ledger.table import StoreError, Table
+from rollup.marks import REAPED, move_mark, read_mark
+from rollup.together import together
+
+LOST_AFTER_MS = 960_000
+"""16 minutes: no Lambda function runs for longer than 15, so nobody works on an older inference."""
+
+LOOK_BACK_MS = 5 * 60_000
+"""The watermark trails by this much, since an opening write may arrive late or the index lag behind."""
+
+CHUNK_MINUTES = 60
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReapReport:
+    """`lost` inferences whose outcome nobody knows; `completed` ones that only lacked their closing write."""
+
+    minutes: int = 0
+    lost: int = 0
+    completed: int = 0
+
+
+async def reap(
+    table: Table,
+    clock: Callable[[], int],
+    *,
+    lost_after_ms: int = LOST_AFTER_MS,
+    since: str | None = None,
+) -> ReapReport:
+    """Closes every inference that has been open for `lost_after_ms` or longer.
+
+    `clock` gives ms; what the reaper writes is dated when it writes it, so that a long run is counted too.
+    `since`: a minute to begin at instead of the reaper's own watermark. StoreError when the store fails.
+    """
+    now = clock()
+    trail = minute_of(now - max(lost_after_ms, LOST_AFTER_MS) - LOOK_BACK_MS)
+    mark = await read_mark(table, REAPED, start=trail)
+    todo = minutes_between(since or next_minute(mark), minute_of(now - lost_after_ms))
+    closed: list[State] = []
+    for begin in range(0, len(todo), CHUNK_MINUTES):
+        chunk = todo[begin : begin + CHUNK_MINUTES]
+        closed += await _reap_minutes(table, clock, chunk, now - lost_after_ms)
+        if since is None:
+            await move_mark(table, REAPED, min(trail, chunk[-1]))
+    lost = closed.count(State.LOST)
+    return ReapReport(len(todo), lost, len(closed) - lost)
+
+
+async def _reap_minutes(table: Table, clock: Callable[[], int], minutes: list[str], opened_by: int) -> list[State]:
+    found = await together(table.open_in_minute, minutes)
+
+    async def close(inference_id: str) -> State | None:
+        return await close_lost(table, inference_id, clock, opened_by)
+
+    closed = await together(close, (each for ids in found for each in ids))
+    return [state for state in closed if state]
+
+
+async def close_lost(table: Table, inference_id: str, clock: Callable[[], int], opened_by: int) -> State | None:
+    """Closes one inference, if it is open and was opened at `opened_by` (ms) or before.
+
+    Returns the state it was given, None when there was nothing to do or somebody else did it.
+    """
+    for _ in range(_TRIES):
+        inference, facts = await table.get_inference(inference_id)
+        if inference is None or inference.state is not State.OPEN or inference.opened_at > opened_by:
+            return None
+        missing = _missing_rows(inference, facts, clock())
+        if not all([await table.put_fact(fact) for fact in missing]):
+            continue  # a row came in between, from the router or another reaper: look again
+        state = await _close(table, inference, [*facts, *missing], clock())
+        if state:
+            return state
+    raise StoreError(f"{inference_id}: written by others {_TRIES} times in a row")
+
+
+def _missing_rows(inference: Inference, facts: list[Fact], at: int) -> list[Fact]:
+    """A row for each attempt that was started and has none, in order; the last one closes, if none does."""
+    written = {fact.n for fact in facts}
+    missing = [started for started in inference.started if started.n not in written]
+    closes = None if any(fact.closes for fact in facts) else Ending.ERROR
+    return [_lost_fact(inference, at, started, closes if started is missing[-1] else None) for started in missing]
+
+
+def _lost_fact(inference: Inference, at: int, started: Started | None, closes: Ending | None) -> Fact:
+    """What is known of an attempt whose router is gone; without `started`, of the inference itself."""
+    return Fact(
+        inference_id=inference.inference_id,
+        n=started.n if started else 0,
+        at=at,
+        outcome=Outcome.UNKNOWN,
+        origin=inference.origin,
+        started_at=started.at if started else inference.opened_at,
+        provider=started.provider if started else "",
+        model=started.model if started else "",
+        kind=Kind.LOST,
+        closes=closes,
+    )
+
+
+async def _close(table: Table, inference: Inference, rows: list[Fact], at: int) -> State | None:
+    """The state that it was given; None when somebody else has closed it or begun another attempt."""
+    inference_id, closing = inference.inference_id, next((fact for fact in rows if fact.closes), None)
+    if closing is None or closing.closes is None:
+        # The router died between a failed attempt and the next one: no row says how it ended, so this does.
+        ending = _lost_fact(inference, at, None, Ending.ERROR)
+        seen = len(inference.started)
+        won = await table.close_with_fact(ending, started=seen, status=None, state=State.LOST)
+        return State.LOST if won else None
+    lost = closing.kind is Kind.LOST
+    state, status = (State.LOST, None) if lost else (State.CLOSED, closing.http_status)
+    won = await table.close_inference(inference_id, at=at, ending=closing.closes, status=status, state=state)
+    return state if won else None

@@ -1,0 +1,118 @@
+"""Facts for tests: plain ones with a few fields given, and any at all for property tests."""
+
+import random
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ledger.ids import new_inference_id
+from ledger.items import Fact, Inference, Origin, Started
+from ledger.moments import minute_start_ms
+from ledger.outcomes import Ending, Kind, Outcome
+from ledger.prices import CostBasis
+from ledger.usage import Usage
+
+NOW = minute_start_ms("2026-11-20T13:18") + 5_000
+EARLY = minute_start_ms("2026-11-20T00:05") + 5_000
+"""Soon after midnight: there a day is short to rebuild."""
+MINUTE = 60_000
+ORIGIN = Origin(caller="amy", tenant="acme-inc", dialect="chat", session="s1", agent="coder")
+
+
+def fact(at: int = NOW, *, inference_id: str = "", n: int = 1, origin: Origin = ORIGIN, **given: Any) -> Fact:
+    """A successful attempt on `acme|small|`, unless told otherwise. `ok=False`: it failed with a 500."""
+    values: dict[str, Any] = {"provider": "acme", "model": "small", "outcome": Outcome.OK}
+    if not given.pop("ok", True):
+        values |= {"outcome": Outcome.ERROR, "kind": Kind.SERVER_ERROR, "http_status": 500}
+    return Fact(inference_id=inference_id or new_inference_id(at), n=n, at=at, origin=origin, **values | given)
+
+
+def inference(at: int = NOW, *, attempts: int = 1, origin: Origin = ORIGIN, plan: bytes = b"{}") -> Inference:
+    """An open inference with some attempts started, one second apart."""
+    started = tuple(Started(n, "acme", "small", at + 1000 * (n - 1)) for n in range(1, attempts + 1))
+    return Inference(new_inference_id(at), origin, at, plan, started)
+
+
+def traffic(seed: int, first: int, last: int, count: int) -> list[Fact]:
+    """Some mixed attempts between two instants, the same for the same seed."""
+    rng = random.Random(seed)
+    return [_call(rng, rng.randrange(first, last)) for _ in range(count)]
+
+
+def _call(rng: random.Random, at: int) -> Fact:
+    origin = replace(
+        ORIGIN,
+        caller=rng.choice(["amy", "bob"]),
+        session=rng.choice(["", "s1", "s2"]),
+        agent=rng.choice(["", "coder"]),
+    )
+    cost = rng.choice([None, Decimal(rng.randrange(10**9)) / 10**9])
+    return fact(
+        at,
+        inference_id=new_inference_id(at, rng.getrandbits(74)),
+        origin=origin,
+        ok=rng.random() < 0.8,
+        provider=rng.choice(["acme", "other|er"]),
+        model=rng.choice(["small", "large"]),
+        latency_ms=rng.randrange(5000),
+        usage=Usage(rng.randrange(10_000), rng.randrange(100), output=rng.randrange(1000)),
+        cost_usd=cost,
+        saved_usd=cost,
+        closes=rng.choice(list(Ending)),
+    )
+
+
+MONEY = st.decimals(min_value=0, max_value=10**6, places=12, allow_nan=False, allow_infinity=False)
+COUNT = st.integers(0, 10**12)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NAME = st.sampled_from(["acme", "other", "a|b", "a%7Cb", "a#b", "é"])
+INSTANT = st.integers(NOW - 40 * 86_400_000, NOW + 40 * 86_400_000)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+ORIGINS = st.builds(
+    Origin,
+    caller=NAME,
+    tenant=NAME,
+    dialect=st.sampled_from(["chat", "messages"]),
+    profile=TEXT,
+    requested_model=TEXT,
+    session=st.just("") | NAME,
+    agent=st.just("") | NAME,
+    stream=st.booleans(),
+    tools_requested=st.booleans(),
+    size=TEXT,
+    pinned=st.booleans(),
+)
+USAGES = st.builds(Usage, *[COUNT] * 6)
+FACTS = st.builds(
+    Fact,
+    inference_id=st.builds(new_inference_id, INSTANT, st.integers(0, 2**74 - 1)),
+    n=st.integers(1, 99),
+    at=INSTANT,
+    outcome=st.sampled_from(Outcome),
+    origin=ORIGINS,
+    started_at=COUNT,
+    provider=st.just("") | NAME,
+    model=NAME,
+    served_by=st.just("") | NAME,
+    wire_model=TEXT,
+    served_model=TEXT,
+    kind=optional(st.sampled_from(Kind)),
+    http_status=optional(st.integers(100, 599)),
+    latency_ms=optional(st.integers(0, 10**7)),
+    ttft_ms=optional(st.integers(0, 10**7)),
+    usage=optional(USAGES),
+    estimated=st.booleans(),
+    tool_calls=st.integers(0, 100),
+    cost_usd=optional(MONEY),
+    saved_usd=optional(MONEY),
+    cost_basis=optional(st.sampled_from(CostBasis)),
+    price_version=TEXT,
+    closes=optional(st.sampled_from(Ending)),
+)

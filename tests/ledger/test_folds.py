@@ -1,0 +1,168 @@
+"""What the folds say, and that it does not matter how the facts were split."""
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.folds import Fold, fold_facts
+from ledger.folds.route_stats import RouteStats, route_stats
+from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS, Session
+from ledger.folds.sketch import Durations
+from ledger.folds.spend import Spend
+from ledger.items import Fact
+from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.usage import Usage
+from tests.ledger.make import FACTS, MINUTE, NOW, fact
+
+EVERY_FOLD = pytest.mark.parametrize("fold", [RouteStats, Session, Spend])
+
+
+@EVERY_FOLD
+@given(facts=st.lists(FACTS, max_size=12), cut=st.integers(0, 12), second=st.integers(0, 12))
+def test_any_split_gives_the_same_state(fold: type[Fold], facts: list[Fact], cut: int, second: int) -> None:
+    """fold(all) = merge(fold(a), fold(b)), and of three parts it does not matter which two come first."""
+    first, last = sorted((min(cut, len(facts)), min(second, len(facts))))
+    a, b, c = (fold_facts(fold, part) for part in (facts[:first], facts[first:last], facts[last:]))
+    whole = fold_facts(fold, facts)
+    assert a.merge(b).merge(c) == whole
+    assert a.merge(b.merge(c)) == whole
+    assert fold().merge(whole) == whole == whole.merge(fold())
+
+
+@EVERY_FOLD
+@given(facts=st.lists(FACTS, max_size=8))
+def test_a_state_comes_back_as_it_was(fold: type[Fold], facts: list[Fact]) -> None:
+    """Packed and unpacked is the same state, so that a minute can be sealed onto a stored one."""
+    state = fold_facts(fold, facts)
+    assert fold.unpack(state.pack()) == state
+    assert fold.unpack({}) == fold()
+
+
+@pytest.mark.case("U3")
+def test_success_and_latency_of_each_route() -> None:
+    """Latency is of successes only; a route without attempts is absent."""
+    facts = [fact(model="a", latency_ms=ms) for ms in (100, 100, 100, 300)]
+    facts += [fact(model="a", ok=False, latency_ms=9999), fact(model="b", latency_ms=50)]
+    routes = route_stats(facts, NOW).routes
+    a, b = routes["acme|a|"], routes["acme|b|"]
+    assert (a.success_rate, a.latency_ms, a.count, a.latency_count) == (Fraction(4, 5), 150, 5, 4)
+    assert (b.success_rate, b.latency_ms) == (Fraction(1), 50)
+    assert set(routes) == {"acme|a|", "acme|b|"}
+
+
+@pytest.mark.case("U3")
+def test_the_window_begins_exactly_at_its_cutoff() -> None:
+    """Now and 20 minutes ago: one in 15 minutes, both in 30; at the cutoff counts, one ms earlier does not."""
+    facts = [fact(NOW), fact(NOW - 20 * MINUTE)]
+    assert route_stats(facts, NOW).aggregate().count == 1
+    assert route_stats(facts, NOW, 30 * MINUTE).aggregate().count == 2
+    edge = [fact(NOW - 15 * MINUTE), fact(NOW - 15 * MINUTE - 1)]
+    assert route_stats(edge, NOW).aggregate().count == 1
+
+
+@pytest.mark.case("U4")
+def test_routes_together_are_weighted_by_their_own_counts() -> None:
+    """X: 1 ok at 100 ms, 9 failed; Y: 10 ok at 1000 ms. Together 918 ms and 11/20, not 550 ms."""
+    x = [fact(model="x", latency_ms=100), *(fact(model="x", ok=False, latency_ms=1) for _ in range(9))]
+    y = [fact(model="y", latency_ms=1000) for _ in range(10)]
+    both = route_stats([*x, *y], NOW).aggregate()
+    assert (both.latency_ms, both.success_rate, both.latency_count) == (918, Fraction(11, 20), 11)
+
+
+@pytest.mark.case("U5")
+def test_a_destination_is_all_its_backends_and_nothing_else() -> None:
+    """`served_by` splits a route's statistics; the plan asks for provider and model."""
+    facts = [
+        fact(served_by="east"),
+        fact(served_by="west|"),
+        fact(model="small|"),
+        fact(provider="acme|small", model=""),
+    ]
+    stats = route_stats(facts, NOW)
+    assert len(stats.routes) == 4
+    assert stats.of_destination("acme", "small").count == 2
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_which_failures_count_against_a_route(kind: Kind) -> None:
+    """The caller's faults, a departure and a lost attempt are no evidence about the route."""
+    failed = fact(outcome=Outcome.ERROR, kind=kind)
+    assert route_stats([failed], NOW).aggregate().count == int(kind not in NO_FAULT_OF_THE_ROUTE)
+
+
+@pytest.mark.case("U2")
+def test_a_broken_stream_is_no_success_anywhere() -> None:
+    """Failed after its first token: an error of the route, of the session, and not warm."""
+    broken = fact(
+        outcome=Outcome.STREAM_INTERRUPTED,
+        kind=Kind.NETWORK,
+        http_status=200,
+        ttft_ms=5,
+        latency_ms=9,
+        usage=Usage(10, output=3),
+        cost_usd=Decimal("0.1"),
+        closes=Ending.ERROR,
+    )
+    stat = route_stats([broken], NOW).aggregate()
+    assert (stat.count, stat.successes, stat.latency_ms, stat.ttft_ms) == (1, 0, None, None)
+    session = Session.of(broken)
+    assert (session.calls, session.errors, dict(session.warm), session.cost_usd) == (1, 1, {}, Decimal("0.1"))
+
+
+@pytest.mark.case("U8")
+def test_calls_are_endings_and_not_attempts() -> None:
+    """Two attempts of one inference are one call; streamed and unary failures are alike."""
+    facts = [
+        fact(closes=Ending.OK),
+        fact(ok=False),
+        fact(ok=False),
+        fact(closes=Ending.FALLBACK),
+        fact(outcome=Outcome.STREAM_INTERRUPTED, kind=Kind.NETWORK, closes=Ending.ERROR),
+        fact(ok=False, closes=Ending.ERROR),
+        fact(n=0, outcome=Outcome.REFUSED, closes=Ending.ERROR),
+    ]
+    session, spend = fold_facts(Session, facts), fold_facts(Spend, facts)
+    assert (session.calls, session.errors) == (5, 3)
+    assert (spend.calls, spend.attempts) == (5, 6)
+
+
+@pytest.mark.case("U9")
+def test_each_model_has_its_own_warm_route() -> None:
+    """The latest success per model, whatever the order; an hour after a one-hour cache write, else 5 minutes."""
+    facts = [
+        fact(NOW, model="a", served_by="new", usage=Usage(1, 20, 300)),
+        fact(NOW - 1, model="a", served_by="old"),
+        fact(NOW + 1, model="a", served_by="dead", ok=False),
+        fact(NOW - 5, model="b", usage=Usage(1, cache_write_1h=4000)),
+    ]
+    for order in (facts, facts[::-1]):
+        warm = fold_facts(Session, order).warm
+        assert set(warm) == {"a", "b"}
+        assert (warm["a"].served_by, warm["a"].warm_until) == ("new", NOW + CACHE_ALIVE_MS)
+        assert warm["a"].cached_tokens == 320
+        assert (warm["b"].last_at, warm["b"].warm_until) == (NOW - 5, NOW - 5 + CACHE_ALIVE_1H_MS)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+def test_percentiles_are_within_one_percent(durations: list[int], q: float) -> None:
+    """Against the nearest rank of the sorted list; half a millisecond is the rounding's."""
+    sketch = Durations()
+    for ms in durations:
+        sketch = sketch.merge(Durations.one(ms))
+    exact = sorted(durations)[-(-int(q * 100) * len(durations) // 100) - 1]
+    found = sketch.percentile_ms(q)
+    assert found is not None
+    assert abs(found - exact) <= 0.01 * exact + 0.5 + 1e-6
+    assert Durations().percentile_ms(q) is None
+
+
+def test_a_fold_does_not_change_its_parts() -> None:
+    """Merging makes a new state: what was merged can be merged elsewhere."""
+    one, other = Session.of(fact(model="a")), Session.of(fact(NOW + 1, model="a"))
+    kept = replace(one, warm=dict(one.warm))
+    one.merge(other)
+    assert one == kept

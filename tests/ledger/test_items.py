@@ -1,0 +1,75 @@
+"""Facts, inferences and keys as items, without a table."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import keys, records
+from ledger.ids import SHARDS, new_inference_id, shard_of
+from ledger.items import Fact, State, pack_fact, unpack_fact
+from ledger.outcomes import Ending
+from tests.ledger.make import FACTS, NAME, NOW, fact, inference
+
+PART = st.text("a#%23", max_size=6)
+
+
+@given(FACTS)
+def test_a_fact_as_an_item_and_back(one: Fact) -> None:
+    """Every field, and nothing empty is stored."""
+    assert records.item_fact(records.fact_item(one)) == one
+    assert not {None, ""} & {v for v in pack_fact(one).values() if not isinstance(v, dict)}
+
+
+def test_what_a_newer_writer_adds_is_passed_over() -> None:
+    """An older reader understands the rest."""
+    one = fact()
+    packed = pack_fact(one) | {"mood": "good"}
+    assert unpack_fact(one.inference_id, one.n, one.at, packed) == one
+
+
+def test_an_inference_as_an_item_and_back() -> None:
+    """Open with its place in the reaper's index; closed without it."""
+    opened = inference(attempts=2)
+    closed = replace(opened, state=State.CLOSED, closed_at=NOW, ending=Ending.FALLBACK, status=200)
+    assert records.item_inference(records.inference_item(opened)) == opened
+    assert records.item_inference(records.inference_item(closed)) == closed
+    assert "by_minute" not in records.inference_item(closed)
+
+
+@given(st.tuples(PART, PART), st.tuples(PART, PART))
+def test_session_keys_never_collide(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Caller and session stay apart, whatever they contain."""
+    assert (keys.by_session(*one) == keys.by_session(*other)) == (one == other)
+    assert keys.unescape(keys.escape(one[0])) == one[0]
+
+
+@given(NAME, st.integers(1, 99))
+def test_attempts_sort_by_their_number(name: str, n: int) -> None:
+    """And their number comes back from the sort key, 0 for the inference."""
+    assert keys.attempt_number(keys.attempt_sk(n)) == n
+    assert keys.attempt_sk(n) < keys.attempt_sk(n + 1) or n == 99
+    assert keys.attempt_number(keys.INFERENCE_SK) == 0
+    assert keys.attempt_sk(n) < keys.INFERENCE_SK
+
+
+@given(st.integers(0, 2**47), st.integers(0, 2**74 - 1))
+def test_ids_are_version_7_and_sort_by_time(at: int, bits: int) -> None:
+    """Version and variant as RFC 9562 has them; a later ms is a later id; every shard is one of 16."""
+    one = new_inference_id(at, bits)
+    assert (one[:4], len(one), one[16], one[20] in "89ab") == ("inf_", 36, "7", True)
+    assert one < new_inference_id(at + 1, 0)
+    assert 0 <= shard_of(one) < SHARDS
+
+
+def test_the_scopes_of_a_fact() -> None:
+    """Agents belong to their tenant; without an agent there is no agent scope; a refusal has no provider."""
+    assert keys.scopes(fact()) == [
+        ("provider", "acme"),
+        ("caller", "amy"),
+        ("agent", "acme-inc/coder"),
+        ("tenant", "acme-inc"),
+        ("all", "all"),
+    ]
+    plain = fact(n=0, provider="", origin=replace(fact().origin, agent=""))
+    assert [kind for kind, _ in keys.scopes(plain)] == ["caller", "tenant", "all"]

@@ -1,0 +1,144 @@
+"""Writes that count once, however often and by how many they are repeated."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ledger.ids import new_inference_id
+from ledger.items import ApiKey, Fact, Started, State
+from ledger.moments import minute_of
+from ledger.outcomes import Ending, Outcome
+from ledger.table import StoreError, Table, open_table
+from tests.ledger.make import FACTS, NOW, ORIGIN, fact, inference
+from tests.ledger.store import fresh_table
+
+
+async def test_an_inference_is_written_open_and_closed_once(table: Table) -> None:
+    """Opened, one more attempt, closed: each once, and nothing can be added to a closed one."""
+    opened = inference()
+    second = Started(2, "other", "large", NOW + 7)
+    assert await table.open_inference(opened)
+    assert not await table.open_inference(replace(opened, plan=b"another"))
+    assert await table.add_started(opened.inference_id, second)
+    assert (await table.get_inference(opened.inference_id))[0] == replace(
+        opened, started=(*opened.started, second)
+    )
+    one = opened.inference_id
+    assert await table.close_inference(one, at=NOW + 9, ending=Ending.OK, status=200)
+    assert not await table.close_inference(one, at=NOW + 10, ending=Ending.ERROR, status=500)
+    assert not await table.add_started(opened.inference_id, Started(3, "late", "large", NOW))
+    closed, _ = await table.get_inference(opened.inference_id)
+    assert closed is not None
+    assert (closed.state, closed.ending, closed.status, closed.closed_at) == (
+        State.CLOSED,
+        Ending.OK,
+        200,
+        NOW + 9,
+    )
+    assert len(closed.started) == 2
+
+
+async def test_a_fact_is_written_once(table: Table) -> None:
+    """The first row of an attempt stays; a repeat with other content changes nothing and is no error."""
+    first = fact(cost_usd=Decimal("0.1"))
+    assert await table.put_fact(first)
+    assert not await table.put_fact(first)
+    assert not await table.put_fact(replace(first, cost_usd=Decimal(99), at=NOW + 60_000))
+    assert await table.facts_of_minute("2026-11-20T13:18") == [first]
+    assert await table.facts_of_minute("2026-11-20T13:19") == []
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(one=FACTS)
+async def test_a_fact_comes_back_as_it_was(table: Table, one: Fact) -> None:
+    """Every field survives the table exactly, money included, from the row and from both indexes."""
+    one = replace(one, inference_id=new_inference_id(one.at))  # the examples share a table
+    assert await table.put_fact(one)
+    _, from_row = await table.get_inference(one.inference_id)
+    assert from_row == [one]
+    assert one in await table.facts_of_minute(minute_of(one.at))
+    if one.origin.session:
+        assert one in await table.facts_of_session(one.origin.caller, one.origin.session)
+
+
+async def test_a_refused_inference_is_one_item_and_one_fact(table: Table) -> None:
+    """Refused before any call: closed from the start, counted, and no attempt of its own."""
+    refused = replace(inference(attempts=0), state=State.CLOSED, closed_at=NOW, ending=Ending.ERROR, status=402)
+    reason = fact(
+        inference_id=refused.inference_id,
+        n=0,
+        outcome=Outcome.REFUSED,
+        provider="",
+        model="",
+        closes=Ending.ERROR,
+    )
+    assert await table.refuse(refused, reason)
+    assert not await table.refuse(refused, reason)
+    assert await table.get_inference(refused.inference_id) == (refused, [])
+    assert await table.facts_of_minute("2026-11-20T13:18") == [reason]
+    assert await table.open_in_minute("2026-11-20T13:18") == []
+
+
+async def test_an_open_inference_is_found_by_its_minute_until_it_is_closed(table: Table) -> None:
+    """What the reaper reads: all shards of a minute, and nothing that is closed."""
+    opened = [inference(NOW) for _ in range(40)]
+    await asyncio.gather(*map(table.open_inference, opened))
+    ids = {each.inference_id for each in opened}
+    assert set(await table.open_in_minute("2026-11-20T13:18")) == ids
+    gone = opened[0].inference_id
+    await table.close_inference(gone, at=NOW, ending=Ending.OK, status=200)
+    assert set(await table.open_in_minute("2026-11-20T13:18")) == ids - {gone}
+
+
+@pytest.mark.case("U10")
+async def test_a_session_belongs_to_its_caller(table: Table) -> None:
+    """The same session id from another caller is another session, whatever the ids contain."""
+    mine = fact(origin=replace(ORIGIN, caller="a#b", session="c"))
+    foreign = fact(origin=replace(ORIGIN, caller="a", session="b#c"))
+    await table.put_fact(mine)
+    await table.put_fact(foreign)
+    assert await table.facts_of_session("a#b", "c") == [mine]
+    assert await table.facts_of_session("a", "b#c") == [foreign]
+    assert await table.facts_of_session("nobody", "c") == []
+
+
+async def test_a_session_is_read_newest_first_and_from_an_instant_on(table: Table) -> None:
+    """`after` excludes its instant, `newest` limits from the newest on."""
+    facts = [fact(NOW + n) for n in range(5)]
+    for each in facts:
+        await table.put_fact(each)
+    assert await table.facts_of_session("amy", "s1", newest=2) == [facts[4], facts[3]]
+    assert await table.facts_of_session("amy", "s1", after=NOW + 3) == [facts[4]]
+
+
+async def test_of_many_writers_one_wins(any_store_url: str) -> None:
+    """The same row, the same opening and the same closing write from many at once: each takes place once."""
+    async with fresh_table(any_store_url) as table:
+        one, row = inference(), fact()
+        opened = await asyncio.gather(*(table.open_inference(one) for _ in range(20)))
+        written = await asyncio.gather(*(table.put_fact(row) for _ in range(20)))
+        closed = await asyncio.gather(
+            *(table.close_inference(one.inference_id, at=n, ending=Ending.OK, status=n) for n in range(20))
+        )
+        assert (opened.count(True), written.count(True), closed.count(True)) == (1, 1, 1)
+        stored, _ = await table.get_inference(one.inference_id)
+        assert stored is not None
+        assert stored.status == closed.index(True)
+
+
+async def test_an_api_key_comes_back_as_it_was(table: Table) -> None:
+    """By its digest only; unknown digests are None."""
+    key = ApiKey("d1", "amy", "acme-inc", profiles=("default",), expires_at_ms=NOW)
+    await table.put_api_key(key)
+    assert await table.get_api_key("d1") == key
+    assert await table.get_api_key("d2") is None
+
+
+async def test_no_store_is_a_store_error() -> None:
+    """Nothing listens: one kind of error, whatever the cause, soon enough."""
+    async with open_table("facts", "views", endpoint_url="http://127.0.0.1:9", retry_s=0.2) as table:
+        with pytest.raises(StoreError):
+            await table.put_fact(fact())

@@ -1,0 +1,75 @@
+"""`scripts/rollup`, as a person or a cron job calls it."""
+
+import asyncio
+import sys
+
+from ledger.moments import day_of, minute_of, now_ms
+from ledger.table import Table
+from local.stack import ROOT
+from rollup.marks import REAPED, read_mark
+from tests.ledger.make import fact, inference
+from tests.ledger.store import expected_views, merged_views
+
+
+async def rollup(url: str, table: Table, *arguments: str) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    where = ["--dynamodb-url", url, "--facts-table", table.facts, "--views-table", table.views]
+    process = await asyncio.create_subprocess_exec(
+        ROOT / "scripts" / "rollup",
+        *arguments,
+        *where,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def test_once_counts_everything_up_to_now(dynamodb_url: str, table: Table) -> None:
+    """Facts and lost inferences; what it prints is read back from the table."""
+    one, lost = fact(now_ms()), inference(now_ms() - 5_000)
+    await table.put_fact(one)
+    await table.open_inference(lost)
+    code, printed = await rollup(dynamodb_url, table, "once", "--lost-after-ms", "2000")
+    assert code == 0, printed
+    _, rows = await table.get_inference(lost.inference_id)
+    assert await merged_views(table) == expected_views([one, *rows])
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["facts", "read", "2"] in lines
+    assert ["closed", "as", "lost", "1"] in lines
+    assert any(line[:2] == ["as", "of"] and line[2].endswith("Z") for line in lines)
+
+
+async def test_rebuild_brings_dropped_views_back(dynamodb_url: str, table: Table) -> None:
+    """From no views at all to all of them, with one command; a day that goes on is rebuilt up to now."""
+    one = fact(now_ms())
+    await table.put_fact(one)
+    today = day_of(one.at)
+    # As if the reaper had been here: without its mark it would look through the whole day, too.
+    await read_mark(table, REAPED, start=minute_of(one.at))
+    code, printed = await rollup(dynamodb_url, table, "rebuild", "--from", today, "--to", today)
+    assert code == 0, printed
+    assert await merged_views(table) == expected_views([one])
+
+
+async def test_mistakes_are_said_in_one_line(dynamodb_url: str, table: Table) -> None:
+    """A day that is none is a usage error; days to come and a store that is not there are failures."""
+    code, printed = await rollup(dynamodb_url, table, "rebuild", "--from", "x", "--to", "2026-11-20")
+    assert (code, "no UTC day" in printed) == (2, True)
+    code, printed = await rollup(dynamodb_url, table, "rebuild", "--from", "2999-01-01", "--to", "2999-01-02")
+    assert (code, printed) == (1, "rollup: 2999-01-02 is still to come\n")
+    code, printed = await rollup("http://127.0.0.1:9", table, "once")
+    assert (code, printed.startswith("rollup: "), "Traceback" in printed) == (1, True, False)
+
+
+async def test_help_has_examples() -> None:
+    """Each subcommand can be copied."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "local.rollup", "--help"),
+        env={"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'scripts'}"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert b"scripts/rollup once\n" in output
+    assert b"scripts/rollup rebuild --from" in output

@@ -1,0 +1,171 @@
+"""The scheduled run and the local one."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ledger.items import Fact
+from ledger.moments import now_ms
+from ledger.outcomes import Ending
+from ledger.table import StoreError, Table
+from local.stack import ROOT
+from rollup import handler as rim
+from rollup.handler import handler, run_forever, run_minute
+from rollup.settings import LAG_MS, Settings
+from tests.ledger.make import NOW, fact, inference
+from tests.ledger.store import Writes, beside, dying_client, expected_views, merged_views
+
+ONE_RUN = """
+from rollup.handler import handler
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 120_000
+
+handler({}, Context())
+"""
+
+
+class Context:
+    """What Lambda hands over."""
+
+    def __init__(self, remaining_ms: int = 120_000) -> None:
+        self.remaining_ms = remaining_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+@pytest.fixture
+def environment(table: Table, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """As the template sets it, and the emulator's URL."""
+    for name, value in {
+        "WARMROUTE_FACTS_TABLE": table.facts,
+        "WARMROUTE_VIEWS_TABLE": table.views,
+        "WARMROUTE_DYNAMODB_URL": dynamodb_url,
+        "WARMROUTE_ROLLUP_PASS_EVERY_S": "0.2",
+        "WARMROUTE_ROLLUP_LAG_MS": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+async def invoke(context: Context) -> dict[str, Any]:
+    """In a thread, as the function has an event loop of its own."""
+    return await asyncio.to_thread(handler, {}, context)
+
+
+async def test_an_idle_run_is_one_pass(environment: pytest.MonkeyPatch) -> None:
+    """No fact in any unsealed minute: the run is over, whatever time is left."""
+    report = await invoke(Context())
+    assert (report["passes"], report["last"]["facts"]) == (1, 0)
+
+
+class Clock:
+    """Time that goes on by `step_ms` whenever somebody looks."""
+
+    def __init__(self, step_ms: int) -> None:
+        self.at, self.step_ms = NOW, step_ms
+
+    def __call__(self) -> int:
+        self.at += self.step_ms
+        return self.at
+
+
+async def test_a_busy_run_makes_passes_until_its_minute_is_over(
+    table: Table, environment: pytest.MonkeyPatch
+) -> None:
+    """As long as there are facts in unsealed minutes, and never longer than the run or the function may last."""
+    environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0.01")
+    one = fact(NOW)
+    await table.put_fact(one)
+    clock = Clock(step_ms=5_000)
+    report = await run_minute(Settings.from_env(os.environ), 120_000, clock)
+    assert report["passes"] > 2
+    assert report["last"]["facts"] == 1
+    assert clock.at <= NOW + rim.RUN_MS + 2 * clock.step_ms
+    little = rim.LAST_PASS_MS + 2_000
+    assert (await run_minute(Settings.from_env(os.environ), little, Clock(step_ms=1_000)))["passes"] == 1
+    assert await merged_views(table) == expected_views([one])
+
+
+async def test_zero_means_one_pass(table: Table, environment: pytest.MonkeyPatch) -> None:
+    """Also when there is something to do."""
+    environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0")
+    await table.put_fact(fact(now_ms()))
+    assert (await invoke(Context()))["passes"] == 1
+
+
+async def test_a_run_reaps_and_counts_what_it_reaped(table: Table, environment: pytest.MonkeyPatch) -> None:
+    """Lost inferences are closed, and the run goes on until they are in the views."""
+    environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
+    lost = inference(NOW - 1_000)
+    await table.open_inference(lost)
+    report = await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
+    assert report["reaped"]["lost"] == 1
+    closed, rows = await table.get_inference(lost.inference_id)
+    assert closed is not None
+    assert closed.ending is Ending.ERROR
+    assert await merged_views(table) == expected_views(rows)
+
+
+async def test_a_run_that_cannot_reach_its_tables_fails(environment: pytest.MonkeyPatch) -> None:
+    """The error is Lambda's to report: it is not swallowed."""
+    environment.setenv("WARMROUTE_VIEWS_TABLE", "no-such-table")
+    with pytest.raises(StoreError):
+        await invoke(Context())
+
+
+async def test_a_pass_is_logged_with_its_counts(table: Table, environment: pytest.MonkeyPatch) -> None:
+    """One JSON line per pass, kebab-case, with what it read and wrote, from a process as Lambda starts it."""
+    await table.put_fact(fact(now_ms()))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ONE_RUN),
+        env=os.environ | {"PYTHONPATH": str(ROOT / "functions"), "WARMROUTE_ROLLUP_PASS_EVERY_S": "0"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    [line] = [json.loads(line) for line in output.splitlines()]
+    assert (line["message"], line["level"], line["facts"]) == ("rollup-pass", "INFO", 1)
+
+
+async def test_the_local_rollup_goes_on_after_a_failed_pass(dynamodb_url: str, table: Table) -> None:
+    """The store dies for some writes; the passes after that have everything. It ends when it is told to."""
+    writes = Writes(dies_at=3)
+    one = fact(now_ms())
+    await table.put_fact(one)
+    stop = asyncio.Event()
+    async with beside(dynamodb_url, table, dying_client(writes)) as flaky:
+        running = asyncio.create_task(run_forever(flaky, 0.05, 0, stop))
+        await until(lambda: asyncio.sleep(0, writes.count > 3))
+        writes.dies_at = None
+        await until(lambda: has(table, [one]))
+        stop.set()
+        await running
+
+
+async def has(table: Table, facts: list[Fact]) -> bool:
+    return await merged_views(table) == expected_views(facts)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Polls from outside, as there is nothing to wait on: the rollup tells nobody."""
+    for _ in range(600):
+        if await holds():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to hold within 30 s")
+
+
+def test_settings_have_the_published_defaults() -> None:
+    """Two tables are enough; a missing one is named."""
+    settings = Settings.from_env({"WARMROUTE_FACTS_TABLE": "f", "WARMROUTE_VIEWS_TABLE": "v"})
+    assert (settings.pass_every_s, settings.lag_ms, settings.lost_after_ms) == (10, LAG_MS, 960_000)
+    assert (settings.lag_ms, settings.dynamodb_url, settings.region) == (2_000, None, "us-east-1")
+    with pytest.raises(ValueError, match="WARMROUTE_VIEWS_TABLE"):
+        Settings.from_env({"WARMROUTE_FACTS_TABLE": "f"})

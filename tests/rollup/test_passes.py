@@ -1,0 +1,203 @@
+"""One pass after another over the real table: what they add up to, and what they leave alone."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from ledger.folds.route_stats import RouteStats
+from ledger.folds.session import Session
+from ledger.folds.spend import Spend
+from ledger.items import Fact
+from ledger.keys import session_pk, spend_pk
+from ledger.moments import minute_of
+from ledger.outcomes import Ending
+from ledger.snapshot import Snapshot
+from ledger.table import Table
+from ledger.views import ViewKey
+from rollup.marks import SEALED, read_mark
+from rollup.passes import GRACE_MS, START_MS, PassReport, run_pass
+from rollup.snapshot import SNAPSHOT_KEY, write_snapshot
+from tests.ledger.make import EARLY, MINUTE, NOW, fact, traffic
+from tests.ledger.store import expected_views, merged_views, stored_views
+
+
+async def put_all(table: Table, facts: list[Fact]) -> None:
+    await asyncio.gather(*map(table.put_fact, facts))
+
+
+async def passes(table: Table, first: int, last: int, every: int, lag_ms: int = 0) -> list[PassReport]:
+    return [await run_pass(table, now=at, lag_ms=lag_ms) for at in range(first, last + 1, every)]
+
+
+async def snapshot_of(table: Table) -> Snapshot:
+    stored = await table.get_view_item(SNAPSHOT_KEY, consistent=True)
+    assert stored is not None
+    snapshot = Snapshot.unpack(stored["blob"])
+    assert snapshot.as_of == stored["as_of"]
+    return snapshot
+
+
+@pytest.mark.case("S2")
+async def test_many_passes_come_to_one_fold_over_all_facts(table: Table) -> None:
+    """Facts that come in between passes, each minute seen open several times and sealed once: counted once."""
+    facts = traffic(1, NOW, NOW + 8 * MINUTE, 80)
+    await run_pass(table, now=NOW, lag_ms=0)
+    for at in range(NOW, NOW + 14 * MINUTE, 40_000):
+        await put_all(table, [f for f in facts if at - 40_000 <= f.at < at])
+        await run_pass(table, now=at, lag_ms=0)
+    assert await merged_views(table) == expected_views(facts)
+    assert all(not item.open for item in (await stored_views(table)).values())
+
+
+@pytest.mark.case("S2")
+async def test_a_second_pass_writes_no_view(table: Table) -> None:
+    """Nothing new, nothing written; only the snapshot's instant moves on."""
+    await put_all(table, traffic(2, NOW - 5 * MINUTE, NOW, 30))
+    first = await run_pass(table, now=NOW, lag_ms=0)
+    before = await stored_views(table)
+    second = await run_pass(table, now=NOW + 1, lag_ms=0)
+    assert (first.facts, second.items, second.snapshot) == (30, 0, True)
+    assert await stored_views(table) == before
+
+
+@pytest.mark.case("S2")
+async def test_the_same_instant_again_changes_nothing_at_all(table: Table) -> None:
+    """A pass repeated with the same instant writes neither views nor a snapshot."""
+    await put_all(table, traffic(3, NOW - 5 * MINUTE, NOW, 30))
+    await run_pass(table, now=NOW, lag_ms=0)
+    again = await run_pass(table, now=NOW, lag_ms=0)
+    assert (again.items, again.snapshot) == (0, False)
+
+
+async def test_what_is_younger_than_the_lag_waits(table: Table) -> None:
+    """The views hold exactly the facts with `at <= as_of`; the next pass has the others."""
+    at_as_of, after = fact(NOW - 2_000), fact(NOW - 1_999)
+    await put_all(table, [at_as_of, after])
+    report = await run_pass(table, now=NOW, lag_ms=2_000)
+    assert (report.as_of, report.facts) == (NOW - 2_000, 1)
+    assert await merged_views(table) == expected_views([at_as_of])
+    await run_pass(table, now=NOW + 1, lag_ms=2_000)
+    assert await merged_views(table) == expected_views([at_as_of, after])
+
+
+async def test_a_minute_is_sealed_when_its_grace_is_over(table: Table) -> None:
+    """A fact written late, but within the grace, is counted; the minute is sealed exactly when that ends."""
+    start = NOW - NOW % MINUTE
+    sealed_at = start + MINUTE + GRACE_MS
+    await table.put_fact(fact(start))
+    await run_pass(table, now=sealed_at - 1, lag_ms=0)
+    [item] = [i for i in (await stored_views(table)).values() if i.view == "session"]
+    assert list(item.open) == [minute_of(start)]
+    late = fact(start + MINUTE - 1)
+    await table.put_fact(late)
+    report = await run_pass(table, now=sealed_at, lag_ms=0)
+    [item] = [i for i in (await stored_views(table)).values() if i.view == "session"]
+    assert (item.open, item.through, report.sealed_through) == ({}, minute_of(start), minute_of(start))
+    assert item.state(Session).tokens_in == 0
+    assert (await merged_views(table))[ViewKey(spend_pk("all", "2026-11"), "all#2026-11-20")] == Spend(
+        attempts=2, unpriced=2
+    )
+
+
+async def test_a_sealed_minute_is_never_opened_again(table: Table) -> None:
+    """What is dated into a minute after its grace is over is not counted, rather than half counted."""
+    await table.put_fact(fact(NOW))
+    await run_pass(table, now=NOW + 10 * MINUTE, lag_ms=0)
+    before = await merged_views(table)
+    await table.put_fact(fact(NOW + 1))
+    await run_pass(table, now=NOW + 11 * MINUTE, lag_ms=0)
+    assert await merged_views(table) == before
+
+
+@pytest.mark.case("S2")
+async def test_a_pause_is_caught_up_in_steps(table: Table) -> None:
+    """Late by hours: the same views, and the watermark moves after each chunk of minutes."""
+    await run_pass(table, now=NOW, lag_ms=0)
+    facts = traffic(4, NOW, NOW + 95 * MINUTE, 60)
+    await put_all(table, facts)
+    report = await run_pass(table, now=NOW + 100 * MINUTE, lag_ms=0, chunk_minutes=7)
+    assert report.facts == 60
+    assert report.sealed_through == minute_of(NOW + 100 * MINUTE - GRACE_MS - MINUTE)
+    assert await merged_views(table) == expected_views(facts)
+    assert await read_mark(table, SEALED, start="") == report.sealed_through
+
+
+async def test_a_first_pass_begins_a_window_ago(table: Table) -> None:
+    """Without a watermark: the last 15 minutes count, older facts are left to a rebuild."""
+    old, new = fact(NOW - START_MS - MINUTE), fact(NOW - START_MS + MINUTE)
+    await put_all(table, [old, new])
+    report = await run_pass(table, now=NOW, lag_ms=0)
+    assert (report.minutes, report.facts) == (15, 1)
+    assert await merged_views(table) == expected_views([new])
+
+
+async def test_a_clock_that_goes_back_moves_nothing_back(table: Table) -> None:
+    """The watermark and the snapshot only move forward."""
+    await table.put_fact(fact(NOW))
+    await run_pass(table, now=NOW + 30 * MINUTE, lag_ms=0)
+    mark, before = await read_mark(table, SEALED, start=""), await merged_views(table)
+    report = await run_pass(table, now=NOW + MINUTE, lag_ms=0)
+    assert (report.minutes, report.items, report.snapshot) == (0, 0, False)
+    assert await read_mark(table, SEALED, start="") == mark
+    assert await merged_views(table) == before
+
+
+async def test_route_minutes_expire_and_totals_do_not(table: Table) -> None:
+    """A minute of statistics is kept for a day; sessions and spend outlive the ledger."""
+    await table.put_fact(fact(NOW))
+    await run_pass(table, now=NOW, lag_ms=0)
+    kept = {item.view: item.expires_at for item in (await stored_views(table)).values()}
+    assert kept == {"routes": (NOW - NOW % MINUTE) // 1000 + 86_400, "session": None, "spend": None}
+
+
+@pytest.mark.case("U8")
+async def test_a_session_counts_calls_and_errors(table: Table) -> None:
+    """2 ok, 1 failed stream, 1 failed unary: 4 calls, 2 errors; failed attempts before a fallback are no call."""
+    await put_all(
+        table,
+        [
+            fact(NOW, closes=Ending.OK),
+            fact(NOW, inference_id="inf_0" + "0" * 31, n=1, ok=False),
+            fact(NOW, inference_id="inf_0" + "0" * 31, n=2, closes=Ending.FALLBACK),
+            fact(NOW, ok=False, closes=Ending.ERROR),
+            fact(NOW, ok=False, closes=Ending.ERROR),
+        ],
+    )
+    await run_pass(table, now=NOW, lag_ms=0)
+    session = (await merged_views(table))[ViewKey(session_pk("amy", "s1"), "2026-11-20")]
+    assert isinstance(session, Session)
+    assert (session.calls, session.errors) == (4, 2)
+
+
+async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(table: Table) -> None:
+    """Routes: the minutes of the last 15; spend: this day and this month, where the month holds earlier days."""
+    now = EARLY + 12 * MINUTE
+    yesterday = fact(EARLY - 6 * MINUTE, cost_usd=Decimal("1.5"), latency_ms=9)
+    await table.put_fact(yesterday)
+    await run_pass(table, now=yesterday.at, lag_ms=0)
+    left_window = fact(now - 16 * MINUTE, cost_usd=Decimal("0.25"), latency_ms=9)
+    first_minute = fact(now - 15 * MINUTE - 4_000, cost_usd=Decimal("0.125"), latency_ms=100)
+    newest = fact(now, latency_ms=300, cost_usd=Decimal("0.000000000001"))
+    await put_all(table, [left_window, first_minute, newest])
+    await run_pass(table, now=now, lag_ms=0)
+    snapshot = await snapshot_of(table)
+    stat = snapshot.routes.routes["acme|small|"]
+    assert (stat.count, stat.latency_ms) == (2, 200)
+    assert snapshot.as_of == now
+    assert set(snapshot.spend["acme"]) == {"2026-11", "2026-11-20"}
+    assert snapshot.spent_usd("acme", "day", now) == Decimal("0.375000000001")
+    assert snapshot.spent_usd("acme", "month", now) == Decimal("1.875000000001")
+    assert snapshot.spent_usd("other", "month", now) == 0
+
+
+async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(table: Table) -> None:
+    """The snapshot never holds facts newer than it says, or a router would count its own twice."""
+    await table.put_fact(fact(NOW))
+    await run_pass(table, now=NOW, lag_ms=0)
+    await table.put_fact(fact(NOW + 2_000))
+    await run_pass(table, now=NOW + 2_000, lag_ms=0)
+    await table.client.delete_item(table.views, {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk})
+    assert not await write_snapshot(table, NOW + 1_000)
+    assert await write_snapshot(table, NOW + 2_000)
+    assert (await snapshot_of(table)).routes == RouteStats.of(fact(0)).merge(RouteStats.of(fact(0)))

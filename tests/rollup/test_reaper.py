@@ -1,0 +1,229 @@
+"""What a router left open is closed once, by whoever comes first."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from ledger.folds import fold_facts
+from ledger.folds.route_stats import RouteStats
+from ledger.folds.session import Session
+from ledger.folds.spend import Spend
+from ledger.items import Fact, Inference, Started, State
+from ledger.moments import minute_of
+from ledger.outcomes import Ending, Kind, Outcome
+from ledger.table import Table
+from rollup.marks import REAPED, move_mark, read_mark
+from rollup.passes import run_pass
+from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapReport, reap
+from tests.ledger.make import MINUTE, NOW, fact, inference
+from tests.ledger.store import beside, expected_views, fresh_table, interrupted_client, merged_views
+
+LATER = NOW + LOST_AFTER_MS
+
+
+async def opened(table: Table, *, attempts: int = 1, rows: list[Fact] | None = None) -> Inference:
+    """An inference with some attempts started and some of their rows written."""
+    one = inference(attempts=attempts)
+    await table.open_inference(one)
+    for row in rows or []:
+        await table.put_fact(replace(row, inference_id=one.inference_id))
+    return one
+
+
+async def reaped(table: Table, at: int = LATER) -> ReapReport:
+    return await reap(table, lambda: at)
+
+
+async def facts_at(table: Table, *instants: int) -> list[Fact]:
+    minutes = {minute_of(at) for at in instants}
+    return [one for minute in minutes for one in await table.facts_of_minute(minute)]
+
+
+@pytest.mark.case("11.2")
+async def test_a_crash_before_any_answer_is_lost(table: Table) -> None:
+    """One attempt, no row: it becomes unknown, the inference lost, and both are counted once, as an error."""
+    one = await opened(table)
+    assert await reaped(table) == ReapReport(minutes=5, lost=1)
+    closed, [row] = await table.get_inference(one.inference_id)
+    assert closed is not None
+    assert (closed.state, closed.ending, closed.status, closed.closed_at) == (
+        State.LOST,
+        Ending.ERROR,
+        None,
+        LATER,
+    )
+    assert (row.outcome, row.kind, row.closes, row.at, row.n) == (
+        Outcome.UNKNOWN,
+        Kind.LOST,
+        Ending.ERROR,
+        LATER,
+        1,
+    )
+    assert (row.latency_ms, row.usage, row.cost_usd, row.route) == (None, None, None, "acme|small|")
+    assert row.origin == one.origin
+    assert fold_facts(Session, [row]).errors == 1
+    assert RouteStats.of(row) == RouteStats()
+
+
+async def test_what_is_younger_stays_open(table: Table) -> None:
+    """Exactly the limit is lost, one ms less is not: its router may be at work still."""
+    one = await opened(table)
+    assert (await reaped(table, LATER - 1)).lost == 0
+    assert await table.open_in_minute(minute_of(NOW)) == [one.inference_id]
+    assert (await reaped(table, LATER)).lost == 1
+
+
+async def test_a_second_reaper_finds_nothing(table: Table) -> None:
+    """Run twice, the same facts."""
+    await opened(table, attempts=2)
+    await reaped(table)
+    before = await facts_at(table, LATER)
+    assert (await reaped(table, LATER + 1)).lost == 0
+    assert await facts_at(table, LATER) == before
+
+
+async def test_only_missing_rows_are_written(table: Table) -> None:
+    """The first attempt's row stays, the second becomes unknown and says how the inference ended."""
+    failed = fact(ok=False, n=1)
+    one = await opened(table, attempts=2, rows=[failed])
+    await reaped(table)
+    _, rows = await table.get_inference(one.inference_id)
+    assert rows[0] == replace(failed, inference_id=one.inference_id)
+    assert [(row.n, row.kind, row.closes) for row in rows] == [
+        (1, Kind.SERVER_ERROR, None),
+        (2, Kind.LOST, Ending.ERROR),
+    ]
+
+
+@pytest.mark.parametrize(("ending", "status"), [(Ending.OK, 200), (Ending.ERROR, 529), (Ending.CANCELLED, None)])
+async def test_a_crash_between_the_last_two_writes_is_no_loss(
+    table: Table, ending: Ending, status: int | None
+) -> None:
+    """The last row says how it ended: the inference is closed with that, and nothing is added."""
+    one = await opened(table, rows=[fact(closes=ending, http_status=status)])
+    assert await reaped(table) == ReapReport(minutes=5, completed=1)
+    closed, rows = await table.get_inference(one.inference_id)
+    assert closed is not None
+    assert (closed.state, closed.ending, closed.status, len(rows)) == (State.CLOSED, ending, status, 1)
+
+
+async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(table: Table) -> None:
+    """Every started attempt has its row and none ended the inference: it is one call and one error, no attempt."""
+    one = await opened(table, rows=[fact(ok=False)])
+    assert (await reaped(table)).lost == 1
+    closed, rows = await table.get_inference(one.inference_id)
+    assert closed is not None
+    assert (closed.state, closed.ending, len(rows)) == (State.LOST, Ending.ERROR, 1)
+    facts = await facts_at(table, NOW, LATER)
+    assert fold_facts(Spend, facts) == Spend(calls=1, attempts=1)
+    assert [f.n for f in await table.facts_of_session("amy", "s1")] == [0, 1]
+
+
+async def test_a_missing_row_beside_one_that_closes(table: Table) -> None:
+    """The outcome is known, so the inference is closed with it; the missing attempt is unknown."""
+    row = fact(n=2, closes=Ending.FALLBACK, http_status=200)
+    one = await opened(table, attempts=2, rows=[row])
+    assert await reaped(table) == ReapReport(minutes=5, completed=1)
+    closed, rows = await table.get_inference(one.inference_id)
+    assert closed is not None
+    assert (closed.state, closed.ending) == (State.CLOSED, Ending.FALLBACK)
+    assert [(r.n, r.closes) for r in rows] == [(1, None), (2, Ending.FALLBACK)]
+
+
+@pytest.mark.case("11.2", "S2")
+async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -> None:
+    """All at once over 12 inferences: each is closed once, with one row per attempt and one ending."""
+    async with fresh_table(any_store_url) as table, beside(any_store_url, table) as other:
+        left = [await opened(table) for _ in range(12)]
+
+        async def late_router(one: Inference) -> None:
+            """As a router does it: what it was not first to write, it leaves alone."""
+            if await table.put_fact(fact(LATER, inference_id=one.inference_id, ok=False)):
+                second = Started(2, "other", "large", LATER)
+                if await table.add_started(one.inference_id, second):
+                    row = fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK)
+                    if await table.put_fact(row):
+                        await table.close_inference(one.inference_id, at=LATER, ending=Ending.FALLBACK, status=200)
+
+        await asyncio.gather(reaped(table), *map(late_router, left), reaped(other))
+        facts = await facts_at(table, LATER)
+        for one in left:
+            closed, rows = await table.get_inference(one.inference_id)
+            assert closed is not None
+            own = [f for f in facts if f.inference_id == one.inference_id]
+            assert closed.state is not State.OPEN
+            assert [r.n for r in rows] == [s.n for s in closed.started]
+            assert [f.closes for f in own if f.closes] == [closed.ending]
+
+
+@pytest.mark.case("11.2")
+async def test_a_router_begins_another_attempt_just_before_the_close(dynamodb_url: str, table: Table) -> None:
+    """The reaper looks again: that attempt has a row in the end, whoever writes it, and there is one ending."""
+    one = await opened(table, rows=[fact(ok=False)])
+
+    async def begin_another() -> None:
+        await table.add_started(one.inference_id, Started(2, "other", "large", LATER))
+
+    client = interrupted_client("UpdateItem", begin_another)
+    async with beside(dynamodb_url, table, client) as interrupted:
+        assert (await reaped(interrupted)).lost == 1
+    assert not await table.put_fact(fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK))
+    assert [f.closes for f in await facts_at(table, LATER)] == [Ending.ERROR]
+
+
+async def test_lost_attempts_are_in_the_next_pass(table: Table) -> None:
+    """What the reaper writes is dated when it writes it, so that a rollup that is minutes ahead counts it."""
+    one = await opened(table)
+    await run_pass(table, now=LATER - 1, lag_ms=0)
+    await reaped(table)
+    await run_pass(table, now=LATER, lag_ms=0)
+    _, rows = await table.get_inference(one.inference_id)
+    assert await merged_views(table) == expected_views(rows)
+
+
+async def test_a_pause_is_caught_up(table: Table) -> None:
+    """Hours without a reaper: it goes on from where it was, and its mark trails behind what it has read."""
+    await reaped(table, NOW)
+    await opened(table)
+    long_after = NOW + 150 * MINUTE
+    assert (await reaped(table, long_after)).lost == 1
+    trail = minute_of(long_after - LOST_AFTER_MS - LOOK_BACK_MS)
+    assert await read_mark(table, REAPED, start="") == trail
+
+
+async def test_an_opening_write_that_came_late_is_found(table: Table) -> None:
+    """Written minutes after the instant it is dated at, when the reaper had read that minute already."""
+    await reaped(table, LATER)
+    await opened(table)
+    assert (await reaped(table, LATER + 2 * MINUTE)).lost == 1
+
+
+async def test_a_short_limit_by_hand_does_not_move_the_mark_ahead(table: Table) -> None:
+    """Closing what is open for a second or more, once, leaves the scheduled reaper's work as it was."""
+    await opened(table)
+    assert (await reap(table, lambda: NOW + 1_000, lost_after_ms=1_000)).lost == 1
+    mark = await read_mark(table, REAPED, start="")
+    assert mark == minute_of(NOW + 1_000 - LOST_AFTER_MS - LOOK_BACK_MS)
+
+
+async def test_a_reaper_can_begin_earlier_than_its_mark(table: Table) -> None:
+    """For days whose views are rebuilt: `since` reads on from there and leaves the mark alone."""
+    await reaped(table, LATER + 60 * MINUTE)
+    mark = await read_mark(table, REAPED, start="")
+    await opened(table)
+    assert (await reaped(table, LATER + 60 * MINUTE)).lost == 0
+    report = await reap(table, lambda: LATER + 60 * MINUTE, since=minute_of(NOW))
+    assert report.lost == 1
+    assert await read_mark(table, REAPED, start="") == mark
+
+
+async def test_a_mark_only_moves_forward(table: Table) -> None:
+    """And many that create it at once agree on one."""
+    minutes = ["2026-11-20T13:18", "2026-11-20T13:19"]
+    read = await asyncio.gather(*(read_mark(table, REAPED, start=minutes[n % 2]) for n in range(8)))
+    assert len(set(read)) == 1
+    moved = await asyncio.gather(*(move_mark(table, REAPED, "2026-11-20T14:00") for _ in range(8)))
+    assert moved.count(True) == 1
+    assert not await move_mark(table, REAPED, "2026-11-20T13:59")
+    assert await read_mark(table, REAPED, start="") == "2026-11-20T14:00"

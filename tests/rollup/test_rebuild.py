@@ -1,0 +1,148 @@
+"""Views derived anew from the facts alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from ledger.folds.route_stats import RouteStats
+from ledger.folds.spend import Spend
+from ledger.keys import scopes, spend_pk
+from ledger.moments import DAY_MS, day_of, minute_start_ms
+from ledger.records import FACTS_KEPT_S
+from ledger.table import Table
+from ledger.views import ViewItem, ViewKey
+from rollup.marks import SEALED, read_mark
+from rollup.passes import run_pass
+from rollup.rebuild import SCOPE_KINDS, rebuild
+from tests.ledger.make import EARLY, MINUTE, fact, traffic
+from tests.ledger.store import beside, expected_views, merged_views, stored_views
+from tests.rollup.test_passes import put_all, snapshot_of
+
+TODAY = day_of(EARLY)
+YESTERDAY = day_of(EARLY - DAY_MS)
+END = EARLY + 14 * MINUTE
+OF_ALL = ViewKey(spend_pk("all", "2026-11"), f"all#{TODAY}")
+
+
+@pytest.mark.case("S2")
+async def test_a_rebuild_is_what_the_passes_were(dynamodb_url: str, table: Table) -> None:
+    """Beside the old views: the same items, byte for byte, across a midnight; what no fact supports is gone."""
+    await run_pass(table, now=EARLY - 10 * MINUTE, lag_ms=0)
+    facts = traffic(10, EARLY - 10 * MINUTE, EARLY + 4 * MINUTE, 60)
+    await put_all(table, facts)
+    for at in range(EARLY - 9 * MINUTE, END, 2 * MINUTE):
+        await run_pass(table, now=at, lag_ms=0)
+    async with beside(dynamodb_url, table, views=f"{table.views}-new") as new:
+        await read_mark(new, SEALED, start=await read_mark(table, SEALED, start=""))
+        await put_ghost(new, ViewKey(spend_pk("provider", "2026-11"), f"ghost#{YESTERDAY}"), YESTERDAY)
+        seen: list[tuple[str, int]] = []
+        report = await rebuild(
+            new, YESTERDAY, TODAY, now=END, progress=lambda minute, count: seen.append((minute, count))
+        )
+        assert (report.days, report.facts, report.removed) == (2, 60, 1)
+        assert sum(count for _, count in seen) == 60
+        assert contents(await stored_views(new)) == contents(await stored_views(table))
+        assert await merged_views(new) == expected_views(facts)
+
+
+async def put_ghost(table: Table, key: ViewKey, day: str) -> None:
+    """A view item that no fact supports."""
+    view, sealed = ("routes", {"x|y|": {"count": 1}}) if key.pk == "routes" else ("spend", {"calls": 1})
+    assert await table.put_view(ViewItem(key, view, f"{day}T00:01", sealed, version=1), over=0)
+
+
+def contents(items: dict[ViewKey, ViewItem]) -> dict[ViewKey, ViewItem]:
+    """Without what says when and how often an item was written."""
+    return {key: replace(item, as_of=0, version=0) for key, item in items.items()}
+
+
+async def test_a_rebuild_of_right_views_writes_nothing(table: Table) -> None:
+    """Run beside the live rollup it costs reads only."""
+    await run_pass(table, now=EARLY - 4 * MINUTE, lag_ms=0)
+    await put_all(table, traffic(11, EARLY - 4 * MINUTE, EARLY, 20))
+    await run_pass(table, now=END, lag_ms=0)
+    before = await stored_views(table)
+    report = await rebuild(table, TODAY, TODAY, now=END)
+    assert (report.items, report.removed) == (0, 0)
+    assert await stored_views(table) == before
+
+
+async def test_damaged_items_are_mended(table: Table) -> None:
+    """Whatever a sealed item says, the facts decide; open minutes stay with the live rollup."""
+    open_fact = fact(END)
+    await put_all(table, [*traffic(12, EARLY, EARLY + 3 * MINUTE, 20), open_fact])
+    await run_pass(table, now=END, lag_ms=0)
+    right = await stored_views(table)
+    wrong = replace(right[OF_ALL], sealed=Spend(calls=99).pack(), version=right[OF_ALL].version + 1)
+    assert await table.put_view(wrong, over=right[OF_ALL].version)
+    lost = next(key for key in right if key.pk.startswith("session#"))
+    assert await table.delete_view(right[lost])
+    report = await rebuild(table, TODAY, TODAY, now=END)
+    assert report.items == 2
+    assert contents(await stored_views(table))[OF_ALL] == contents(right)[OF_ALL]
+    assert (await stored_views(table))[lost].sealed == right[lost].sealed
+    # The open minute of the item that was gone comes back with the next pass.
+    await run_pass(table, now=END + 1, lag_ms=0)
+    assert contents(await stored_views(table)) == contents(right)
+
+
+async def test_items_without_facts_are_emptied_in_the_running_day(table: Table) -> None:
+    """There the live rollup may be about to write them, so they are not removed; they say nothing any more."""
+    minute, agent = ViewKey("routes", f"minute#{TODAY}T00:01"), ViewKey(spend_pk("agent", "2026-11"), f"x#{TODAY}")
+    await put_ghost(table, minute, TODAY)
+    await put_ghost(table, agent, TODAY)
+    one = fact(EARLY)
+    await table.put_fact(one)
+    await run_pass(table, now=END, lag_ms=0)
+    await rebuild(table, TODAY, TODAY, now=END)
+    assert await merged_views(table) == expected_views([one]) | {agent: Spend(), minute: RouteStats()}
+
+
+async def test_without_a_watermark_it_sets_one(table: Table) -> None:
+    """Views that were dropped: a rebuild up to the watermark, and the passes from there on, cover everything."""
+    facts = traffic(13, EARLY - 2 * MINUTE, EARLY + 20 * MINUTE, 50)
+    await put_all(table, facts)
+    await rebuild(table, TODAY, TODAY, now=EARLY + 21 * MINUTE)
+    await run_pass(table, now=EARLY + 21 * MINUTE, lag_ms=0)
+    assert await merged_views(table) == expected_views(facts)
+    assert (await snapshot_of(table)).as_of == EARLY + 21 * MINUTE
+
+
+async def test_route_minutes_that_would_have_expired_are_not_written(table: Table) -> None:
+    """Statistics are kept for a day; spend and sessions come back."""
+    await table.put_fact(fact(EARLY))
+    now = EARLY + 25 * 60 * MINUTE
+    await read_mark(table, SEALED, start=f"{TODAY}T00:10")
+    await rebuild(table, TODAY, TODAY, now=now)
+    assert {item.view for item in (await stored_views(table)).values()} == {"session", "spend"}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        (TODAY, YESTERDAY, "is before"),
+        (TODAY, day_of(EARLY + DAY_MS), "still to come"),
+        (day_of(EARLY - FACTS_KEPT_S * 1000), TODAY, "may have expired"),
+        ("2026-02-30", TODAY, "does not match|out of range"),
+    ],
+)
+async def test_days_that_cannot_be_rebuilt(table: Table, first: str, last: str, reason: str) -> None:
+    """Refused before anything is touched."""
+    with pytest.raises(ValueError, match=reason):
+        await rebuild(table, first, last, now=EARLY)
+    assert await stored_views(table) == {}
+
+
+async def test_the_oldest_whole_day_is_accepted_until_its_first_fact_expires(table: Table) -> None:
+    """To the millisecond."""
+    oldest = minute_start_ms(f"{TODAY}T00:00")
+    expires = oldest + FACTS_KEPT_S * 1000
+    await read_mark(table, SEALED, start=f"{YESTERDAY}T23:59")
+    assert (await rebuild(table, TODAY, TODAY, now=expires - 1)).days == 1
+    with pytest.raises(ValueError, match="the oldest whole day is 2026-11-21"):
+        await rebuild(table, TODAY, TODAY, now=expires)
+
+
+def test_every_kind_of_scope_is_looked_at() -> None:
+    """A new kind of scope must be added to what a rebuild cleans up."""
+    assert {kind for kind, _name in scopes(fact())} == set(SCOPE_KINDS)

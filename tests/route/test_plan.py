@@ -1,0 +1,407 @@
+"""The decision: the same inputs, the same bytes; every gate, the budgets, warmth, and what the hash is over."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.folds.route_stats import RouteStats
+from ledger.items import ApiKey
+from ledger.moments import DAY_MS, iso, minute_start_ms
+from ledger.snapshot import Snapshot
+from route.config import Config
+from route.dialects.messages import MESSAGES
+from route.errors import BudgetExceeded
+from route.plan import GATES, Plan, unpack_plan
+from tests.ledger.make import NOW, fact
+from tests.route.build import KEY, Json, body, config, document, model, plan, provider, request, spent, warm_on
+
+ACME, OTHER = "acme|small|", "other|small|"
+IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example"}}]}]
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+
+
+def keys(decided: Plan) -> list[str]:
+    return [route.key for route in decided.routes]
+
+
+def reasons(decided: Plan) -> dict[str, str | None]:
+    return {row.route: row.rejection_reason for row in decided.candidates}
+
+
+def chain(*models: Json, kind: str = "openai_compat", **more: Any) -> Config:
+    """The default chain, where `acme` has other models or properties."""
+    first = provider("acme", *models, **({"kind": kind} | more))
+    return config(providers=[first, provider("other")], profiles=CHAIN)
+
+
+CHAIN = {"default": {"routes": ["acme/small", "other/small"]}}
+
+
+def test_the_base_order_is_the_listed_one() -> None:
+    """`static`: as the profile has it, the first is chosen, and the rule says why."""
+    decided = plan(request())
+    assert keys(decided) == [ACME, OTHER]
+    assert [row.chosen for row in decided.candidates] == [True, False]
+    assert (decided.rule_fired, decided.refusal) == ("default", None)
+
+
+def test_a_row_has_what_is_known_of_its_route() -> None:
+    """Prices as exact text, quality, success rate, latency; what is unknown is absent, never 0."""
+    facts = [fact(latency_ms=100), fact(latency_ms=300), fact(ok=False), fact(served_by="eu", latency_ms=200)]
+    views = Snapshot(as_of=NOW, routes=RouteStats())
+    for one in facts:
+        views = replace(views, routes=views.routes.merge(RouteStats.of(one)))
+    priced = chain(model(price={"input_per_mtok": 0.075, "output_per_mtok": "0.30"}, quality=0.8))
+    first, second = plan(request(config=priced), priced, snapshot=views).candidates
+    assert (first.input_per_mtok, first.output_per_mtok, first.quality) == ("0.075", "0.3", 0.8)
+    assert (first.success_rate, first.latency_ms) == (0.75, 200)
+    assert (second.success_rate, second.latency_ms, second.quality) == (None, None, None)
+
+
+GATED: dict[str, tuple[Config, Json, ApiKey]] = {
+    "disabled": (chain(enabled=False), body(), KEY),
+    "not_allowed_for_caller": (chain(model()), body(), replace(KEY, models=("other/small",))),
+    "lossy_translation": (chain(kind="anthropic"), body(), KEY),
+    "lacks_tools": (chain(model(capabilities={"tools": False})), body(tools=TOOLS), KEY),
+    "lacks_images": (chain(model(capabilities={"images": False})), body(messages=IMAGE), KEY),
+    "context_too_small": (chain(model(context_tokens=100)), body("x" * 500), KEY),
+    "budget_exhausted": (
+        config(budgets=[{"scope": "provider:acme", "period": "day", "limit_usd": 0}], profiles=CHAIN),
+        body(),
+        KEY,
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "case"), GATED.items(), ids=GATED.keys())
+def test_every_gate_closes_with_its_reason(reason: str, case: tuple[Config, Json, ApiKey]) -> None:
+    """That route is passed over with the reason in its row, and the next one is chosen."""
+    limits, asked, key = case
+    decided = plan(request(asked, key=key, config=limits), limits)
+    assert reasons(decided) == {ACME: reason, OTHER: None}
+    assert [(row.eligible, row.chosen) for row in decided.candidates] == [(False, False), (True, True)]
+    assert keys(decided) == [OTHER]
+
+
+def test_every_gate_is_tested() -> None:
+    """A gate without a case above fails here; the order of the table is the order of the reasons."""
+    assert [reason for reason, _ in GATES] == list(GATED)
+
+
+def test_the_first_reason_is_told() -> None:
+    """Where several gates are closed the row has the first in their order."""
+    closed = chain(model(context_tokens=1, capabilities={"tools": False}), enabled=False)
+    assert reasons(plan(request(body(tools=TOOLS), config=closed), closed))[ACME] == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("key", "open_routes"),
+    [
+        (KEY, [ACME, OTHER]),
+        (replace(KEY, models=("small",)), [ACME, OTHER]),
+        (replace(KEY, models=("acme/small",)), [ACME]),
+        (replace(KEY, models=("acme/small", "other/small")), [ACME, OTHER]),
+        (replace(KEY, models=("large",)), []),
+    ],
+)
+def test_a_key_s_models_name_models_or_routes(key: ApiKey, open_routes: list[str]) -> None:
+    """An empty list allows everything."""
+    assert keys(plan(request(key=key))) == open_routes
+
+
+def test_capabilities_only_matter_when_they_are_needed() -> None:
+    """A route without tools takes a request without tools."""
+    unable = chain(model(capabilities={"tools": False, "images": False}))
+    for asked in (body(), body(tools=[]), body(tools=TOOLS, tool_choice="none")):
+        assert keys(plan(request(asked, config=unable), unable)) == [ACME, OTHER]
+
+
+def test_a_route_speaks_its_provider_s_dialect() -> None:
+    """The messages dialect goes to Anthropic's providers, and only there."""
+    mixed = chain(kind="anthropic")
+    decided = plan(request(dialect=MESSAGES, config=mixed), mixed)
+    assert reasons(decided) == {ACME: None, OTHER: "lossy_translation"}
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(0, True), (-1, False)])
+def test_a_context_that_is_just_large_enough(limit: int, fits: bool) -> None:
+    """As many tokens as estimated fit, one fewer does not."""
+    tokens = request(body("x" * 500)).input_tokens
+    small = chain(model(context_tokens=tokens + limit))
+    decided = plan(request(body("x" * 500), config=small), small)
+    assert (reasons(decided)[ACME] is None) is fits
+
+
+MONTHLY = {"scope": "provider:acme", "period": "month", "limit_usd": 5}
+BUDGETED = config(budgets=[MONTHLY])
+
+
+@pytest.mark.parametrize(
+    ("amount", "first"),
+    [("0", ACME), ("4.99", ACME), ("4.999999999", ACME), ("5", OTHER), ("5.00", OTHER), ("7", OTHER)],
+)
+@pytest.mark.case("C11")
+def test_a_budget_is_spent_when_its_limit_is_reached(amount: str, first: str) -> None:
+    """4.99 of 5 is open, 5.00 is not."""
+    assert keys(plan(request(), BUDGETED, snapshot=spent(amount)))[0] == first
+
+
+@pytest.mark.parametrize(("period", "whole_again"), [("month", "2026-05-01T00:00"), ("day", "2026-05-01T00:00")])
+@pytest.mark.case("C11")
+def test_a_period_begins_with_nothing_spent(period: str, whole_again: str) -> None:
+    """30 April 23:59 is spent, 1 May 00:00 is open, by the same views: nothing is ever reset."""
+    limited = config(budgets=[MONTHLY | {"period": period}])
+    start = minute_start_ms(whole_again)
+    views = spent("5", at=start - 60_000)
+    assert keys(plan(request(), limited, snapshot=views, now=start - 1))[0] == OTHER
+    assert keys(plan(request(), limited, snapshot=views, now=start))[0] == ACME
+
+
+def test_a_day_s_budget_does_not_count_yesterday() -> None:
+    """But the month's does."""
+    views = spent("5", at=NOW - DAY_MS)
+    daily = config(budgets=[MONTHLY | {"period": "day"}])
+    assert keys(plan(request(), daily, snapshot=views))[0] == ACME
+    assert keys(plan(request(), BUDGETED, snapshot=views))[0] == OTHER
+
+
+def test_a_budget_is_its_provider_s_own() -> None:
+    """What others spend does not count, and every route of the provider is passed over."""
+    assert keys(plan(request(), BUDGETED, snapshot=spent("99", by="other")))[0] == ACME
+    both = config(budgets=[MONTHLY], profiles={"default": {"routes": ["acme/small", "acme/large", "other/small"]}})
+    assert keys(plan(request(config=both), both, snapshot=spent("5"))) == [OTHER]
+
+
+def test_a_warning_budget_skips_nothing() -> None:
+    """`action: warn` is no limit."""
+    warning = config(budgets=[MONTHLY | {"action": "warn"}])
+    assert keys(plan(request(), warning, snapshot=spent("99"))) == [ACME, OTHER]
+
+
+@pytest.mark.parametrize(("before", "hot"), [(1, True), (0, False), (-1, False)])
+@pytest.mark.case("U9")
+def test_the_warm_route_is_first_while_its_cache_is_alive(before: int, hot: bool) -> None:
+    """Up to the millisecond before `warm_until`; at it the cache is taken for dead."""
+    decided = plan(request(), warm=[warm_on("other", until=NOW + before)])
+    assert keys(decided) == ([OTHER, ACME] if hot else [ACME, OTHER])
+    assert [row.warm for row in decided.candidates] == [False, hot]
+    assert [row.chosen for row in decided.candidates] == [not hot, hot]
+    assert decided.rule_fired == ("default+warm" if hot else "default")
+
+
+def test_warmth_opens_no_gate() -> None:
+    """A warm route that is not eligible stays out."""
+    decided = plan(request(), BUDGETED, snapshot=spent("5"), warm=[warm_on("acme", until=NOW + 1)])
+    assert keys(decided) == [OTHER]
+    assert not any(row.warm for row in decided.candidates)
+
+
+def test_another_model_s_warm_route_steers_nothing() -> None:
+    """Warm with a model that is not in the chain says nothing about this one."""
+    decided = plan(request(), warm=[warm_on("other", "large", until=NOW + 1), warm_on("nobody", until=NOW + 1)])
+    assert keys(decided) == [ACME, OTHER]
+
+
+def test_of_two_warm_routes_the_latest_is_first() -> None:
+    """A session that used two models of the chain goes on where it last was."""
+    both = config(profiles={"default": {"routes": ["other/small", "acme/small", "acme/large"]}})
+    warm = [warm_on("acme", "small", until=NOW + 9, last_at=1), warm_on("acme", "large", until=NOW + 1, last_at=2)]
+    assert keys(plan(request(config=both), both, warm=warm)) == ["acme|large|", OTHER, ACME]
+
+
+@pytest.mark.case("C11")
+def test_without_money_it_is_402() -> None:
+    """Every route is out, one for its budget: which budget, how much, and when it is whole again."""
+    mixed = chain(enabled=False)
+    limited = mixed.model_copy(update={"budgets": config(budgets=[MONTHLY | {"scope": "provider:other"}]).budgets})
+    refusal = plan(request(config=limited), limited, snapshot=spent("5.01", by="other")).refusal
+    assert isinstance(refusal, BudgetExceeded)
+    assert refusal.detail == {
+        "scope": "provider:other",
+        "period": "month",
+        "spent_usd": "5.01",
+        "limit_usd": "5",
+        "resets_at": iso(minute_start_ms("2026-12-01T00:00")),
+    }
+
+
+def test_the_budget_that_is_told_is_the_one_that_stopped_it() -> None:
+    """Not that of a route which was out for another reason, even if its budget is spent too."""
+    budgets = [MONTHLY, MONTHLY | {"scope": "provider:other", "limit_usd": 2}]
+    off = config(providers=[provider(enabled=False), provider("other")], profiles=CHAIN, budgets=budgets)
+    views = {**spent("9").spend, **spent("2", by="other").spend}
+    refusal = plan(request(config=off), off, snapshot=Snapshot(as_of=NOW, spend=views)).refusal
+    assert isinstance(refusal, BudgetExceeded)
+    assert refusal.detail["scope"] == "provider:other"
+
+
+@pytest.mark.case("C3")
+def test_without_a_route_that_can_it_is_400() -> None:
+    """Every route with its reason, and no reason to try again; no route is chosen."""
+    unable = chain(model(capabilities={"tools": False}))
+    pinned = request(body(model="acme/small", tools=TOOLS), config=unable)
+    decided = plan(pinned, unable)
+    refusal = decided.refusal
+    assert refusal is not None
+    assert (refusal.status, refusal.code, refusal.should_retry) == (400, "no_eligible_route", False)
+    assert "acme/small: lacks_tools" in refusal.message
+    assert not any(row.chosen for row in decided.candidates)
+
+
+MODELS = st.builds(
+    lambda tools, context, quality: {
+        "capabilities": {"tools": tools},
+        "context_tokens": context,
+        "quality": quality,
+    },
+    st.booleans(),
+    st.sampled_from([None, 10, 1_000_000]),
+    st.none() | st.floats(0, 1),
+)
+CASES = st.tuples(
+    st.lists(st.tuples(MODELS, st.booleans()), min_size=1, max_size=4),
+    st.booleans(),
+    st.none() | st.integers(0, 4),
+    st.decimals(0, 10, places=2),
+)
+
+
+def decided_case(case: tuple[list[tuple[Json, bool]], bool, int | None, Decimal]) -> Plan:
+    """A chain of any routes, for a request with or without tools, warm on any of them or none."""
+    routes, tools, warm, amount = case
+    providers = [provider(f"p{i}", model(**more), enabled=on) for i, (more, on) in enumerate(routes)]
+    profiles = {"default": {"routes": [f"p{i}/small" for i in range(len(routes))]}}
+    budgets = [{"scope": "provider:p0", "period": "day", "limit_usd": 5}]
+    any_config = config(providers=providers, profiles=profiles, budgets=budgets)
+    asked = request(body(tools=TOOLS) if tools else body(), config=any_config)
+    hot = [] if warm is None else [warm_on(f"p{warm}", until=NOW + 1)]
+    return plan(asked, any_config, snapshot=spent(str(amount), by="p0"), warm=hot)
+
+
+@given(CASES)
+def test_the_same_inputs_give_the_same_bytes(case: Any) -> None:
+    """No clock, no randomness: the stored decision can be rebuilt."""
+    assert decided_case(case).pack() == decided_case(case).pack()
+
+
+@given(CASES)
+@pytest.mark.case("A4")
+def test_a_decision_is_whole(case: Any) -> None:
+    """Each candidate is either in the order or has a reason; exactly the first of the order is chosen."""
+    decided = decided_case(case)
+    eligible = {row.route for row in decided.candidates if row.eligible}
+    assert (
+        eligible == set(keys(decided)) == {route for route, reason in reasons(decided).items() if reason is None}
+    )
+    assert [row.route for row in decided.candidates if row.chosen] == keys(decided)[:1]
+    assert (decided.refusal is None) is bool(eligible)
+
+
+def test_the_stored_decision_says_it_all() -> None:
+    """Candidates with their reasons, order, rule, hash and the views' version; what is unknown is left out."""
+    decided = plan(request(), BUDGETED, snapshot=spent("5"))
+    stored = unpack_plan(decided.pack())
+    assert stored["order"] == [OTHER]
+    assert (stored["rule_fired"], stored["ruleset_hash"]) == ("default", decided.ruleset_hash)
+    assert stored["views_as_of"] == NOW
+    rows = [
+        {name: value for name, value in asdict(row).items() if value is not None} for row in decided.candidates
+    ]
+    assert stored["candidates"] == rows
+    assert stored["candidates"][0]["rejection_reason"] == "budget_exhausted"
+
+
+def _set(document: Json, path: str, value: object) -> Json:
+    """A copy with one value set, by a path of keys and numbers."""
+    document = deepcopy(document)
+    *way, last = path.split(".")
+    place: Any = document
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+    place[int(last) if isinstance(place, list) else last] = value
+    return document
+
+
+def whole() -> Json:
+    small = model(price={"input_per_mtok": 3, "output_per_mtok": 15}, quality=0.8, context_tokens=1000)
+    return document(
+        providers=[provider("acme", small, model("large")), provider("other")],
+        profiles={"default": {"routes": ["acme/small", "other/small"]}},
+        budgets=[MONTHLY],
+    )
+
+
+def hash_of(document: Json) -> str:
+    """The hash for a request that names its profile."""
+    loaded = Config.model_validate(document)
+    return plan(request(body(profile="default"), config=loaded), loaded).ruleset_hash
+
+
+MUTATIONS: list[tuple[str, object]] = [
+    ("providers.0.enabled", False),
+    ("providers.0.kind", "anthropic"),
+    ("providers.0.models.0.price.input_per_mtok", 3.01),
+    ("providers.0.models.0.price.output_per_mtok", 14),
+    ("providers.0.models.0.price.cache_read_per_mtok", 0.3),
+    ("providers.0.models.0.price", None),
+    ("providers.0.models.0.quality", 0.81),
+    ("providers.0.models.0.context_tokens", 1001),
+    ("providers.0.models.0.wire_model", "small-2026-02"),
+    ("providers.0.models.0.capabilities.tools", False),
+    ("providers.0.models.0.capabilities.images", False),
+    ("profiles.default.routes", ["other/small", "acme/small"]),
+    ("profiles.default.routes", ["acme/small"]),
+    ("profiles.default.max_attempts", 3),
+    ("profiles.default.content_filter", "next"),
+    ("profiles.default.deadlines.gap_s", 61),
+    ("budgets.0.limit_usd", 5.01),
+    ("budgets.0.period", "day"),
+    ("budgets.0.action", "warn"),
+    ("budgets", []),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), MUTATIONS)
+@pytest.mark.case("A9")
+def test_every_rule_and_number_is_in_the_hash(path: str, value: object) -> None:
+    """Two decisions with the same hash were made by the same rules."""
+    assert hash_of(_set(whole(), path, value)) != hash_of(whole())
+
+
+def test_the_rule_that_chose_the_chain_is_in_the_hash() -> None:
+    """The same chain by default and by name are two rules."""
+    by_name, by_default = plan(request(body(profile="default"))), plan(request())
+    assert by_name.ruleset_hash != by_default.ruleset_hash
+
+
+def _same() -> list[tuple[str, Callable[[], Plan]]]:
+    return [
+        ("another text", lambda: plan(request(body("Goodbye")))),
+        ("other views", lambda: plan(request(), snapshot=spent("3"))),
+        ("another instant", lambda: plan(request(), now=NOW + DAY_MS)),
+        ("a warm route", lambda: plan(request(), warm=[warm_on("other", until=NOW + 1)])),
+    ]
+
+
+@pytest.mark.parametrize(("what", "make"), _same(), ids=[name for name, _ in _same()])
+def test_inputs_are_not_rules(what: str, make: Callable[[], Plan]) -> None:
+    """The hash names the rules: the request, the views and the clock are stored beside it."""
+    assert make().ruleset_hash == plan(request()).ruleset_hash, what
+
+
+def test_what_takes_no_part_is_not_in_the_hash() -> None:
+    """Providers, models and profiles outside the chain, keys and addresses decide nothing."""
+    for path, value in (
+        ("providers.0.models.1.quality", 0.1),
+        ("providers.0.base_url", "https://elsewhere.example/v1"),
+        ("providers.0.api_key", "env:OTHER"),
+        ("profiles.unused", {"routes": ["acme/large"]}),
+        ("aliases.gpt-4o", "default"),
+    ):
+        assert hash_of(_set(whole(), path, value)) == hash_of(whole())
