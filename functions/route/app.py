@@ -32,6 +32,9 @@ from route.upstream import CONNECT_S
 
 log = logging.getLogger("warmroute.route")
 
+STORE_RETRY_S = 2.0
+"""Less than what an exchange keeps for its closing writes: the caller waits for them."""
+
 Read = Callable[[Router, Request, ApiKey], Awaitable[dict[str, Any]]]
 
 
@@ -50,6 +53,7 @@ async def open_router(settings: Settings) -> AsyncIterator[Router]:
             settings.views_table,
             region=settings.region,
             endpoint_url=settings.dynamodb_url,
+            retry_s=STORE_RETRY_S,
         ) as table,
         # A provider's cookies are nobody's business but its own.
         aiohttp.ClientSession(timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,

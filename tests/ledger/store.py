@@ -1,5 +1,6 @@
 """Real tables for tests, and clients that count what they cost or die at a given write."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -72,13 +73,15 @@ def dying_client(writes: Writes) -> type[Client]:
 
 
 def interrupted_client(action: str, meanwhile: Callable[[], Awaitable[object]]) -> type[Client]:
-    """A client that lets somebody else do `meanwhile` just before it asks for its first `action`."""
-    before = [meanwhile]
+    """A client whose every `action` waits until somebody else has done `meanwhile`, from the first one on."""
+    before, turn = [meanwhile], asyncio.Lock()
 
     class Interrupted(Client):
         async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-            if action == awaited and before:
-                await before.pop()()
+            if action == awaited:
+                async with turn:
+                    while before:
+                        await before.pop()()
             return await super().send_request(action=action, payload=payload)
 
     awaited = action

@@ -12,6 +12,7 @@ from ledger.items import ApiKey, Fact, Started, State
 from ledger.moments import minute_of
 from ledger.outcomes import Ending, Outcome
 from ledger.table import StoreError, Table, open_table
+from ledger.views import ViewItem, ViewKey
 from tests.ledger.make import FACTS, NOW, ORIGIN, fact, inference
 from tests.ledger.store import fresh_table
 
@@ -127,6 +128,32 @@ async def test_of_many_writers_one_wins(any_store_url: str) -> None:
         stored, _ = await table.get_inference(one.inference_id)
         assert stored is not None
         assert stored.status == closed.index(True)
+
+
+async def test_a_view_item_is_written_and_removed_in_the_version_that_was_read(table: Table) -> None:
+    """Who read an older version changes nothing; a removed item begins anew."""
+    first = ViewItem(ViewKey("spend#all#2026-11", "all#2026-11-20"), "spend", sealed={"calls": 1}, version=1)
+    second = replace(first, sealed={"calls": 2}, version=2)
+    assert await table.put_view(first, over=0)
+    assert not await table.put_view(first, over=0)
+    assert await table.put_view(second, over=1)
+    assert not await table.put_view(second, over=1)
+    assert not await table.delete_view(first)
+    assert await table.get_views([first.key]) == {first.key: second}
+    assert await table.delete_view(second)
+    assert await table.get_views([first.key]) == {}
+    assert await table.put_view(first, over=0)
+
+
+async def test_many_views_are_read_at_once(table: Table) -> None:
+    """More than one batch holds, those that exist; and a partition in the order of its sort keys."""
+    items = [ViewItem(ViewKey("p", f"{n:03d}"), "spend", version=1) for n in range(130)]
+    await asyncio.gather(*(table.put_view(item, over=0) for item in items))
+    found = await table.get_views([ViewKey("p", "none"), *(item.key for item in items)])
+    assert found == {item.key: item for item in items}
+    assert await table.query_views("p") == items
+    assert await table.query_views("p", prefix="01") == items[10:20]
+    assert await table.query_views("p", between=("001", "003")) == items[1:4]
 
 
 async def test_an_api_key_comes_back_as_it_was(table: Table) -> None:

@@ -68,7 +68,7 @@ async def test_rollups_in_three_processes(dynamodb_url: str, table: Table) -> No
 async def test_a_pass_that_is_overtaken_before_it_writes(dynamodb_url: str, table: Table) -> None:
     """It has read its items; a later pass seals them and moves on; then it writes: nothing of that is undone."""
     await run_pass(table, now=NOW, lag_ms=0)
-    facts = traffic(14, NOW, NOW + 2 * MINUTE, 8)
+    facts = traffic(14, NOW, NOW + 5 * MINUTE, 30)
     await put_all(table, facts)
 
     async def later() -> None:

@@ -23,7 +23,7 @@ from ledger.table import Table
 from local.stack import ROOT, free_port, stop, wait_for
 from rollup.reaper import reap
 from route.auth import digest_of
-from tests.fakes import Answer, Hang, Wait
+from tests.fakes import Answer, Fail, Hang, Wait
 from tests.route.house import ALICE, House, build_house, config_document
 
 HI: list[Any] = [{"role": "user", "content": "hi"}]
@@ -355,3 +355,24 @@ def test_odd_names_are_stored_or_refused_and_never_lost(
     assert [i.state for i in house.inferences()] == [State.CLOSED]
     assert len(house.facts()) == 1
     assert "ledger-spilled" not in caplog.messages
+
+
+@pytest.mark.case("A5")
+def test_who_comes_back_after_the_reaper_writes_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A router that was thought dead serves its caller, but the inference stays as the reaper closed it: once."""
+    house.providers["a"].default = Fail(500, delay_ms=1_500)
+
+    async def scenario() -> int:
+        body = {"model": "chat", "messages": HI, "session": "s"}
+        asking = asyncio.create_task(asyncio.to_thread(house.post, CHAT, body))
+        await asyncio.to_thread(house.providers["a"].wait_for, lambda p: bool(p.calls))
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(house.at_table, lambda t: reap(t, lambda: now_ms() + 17 * 60_000))
+        return (await asking).status_code
+
+    assert asyncio.run(scenario()) == 200
+    [inference] = house.inferences()
+    rows = house.at_table(lambda table: _attempts(table, inference.inference_id))
+    assert inference.state is State.LOST
+    assert [(row.n, row.outcome, row.closes) for row in rows] == [(1, Outcome.UNKNOWN, Ending.ERROR)]
+    assert "inference-taken-over" in caplog.messages
