@@ -31,6 +31,8 @@ class Kind(StrEnum):
     CONTENT_FILTER = "content_filter"
     CANCELLED = "cancelled"
     LOST = "lost"
+    INTERNAL = "internal"
+    OUT_OF_TIME = "out_of_time"
     AUTH = "auth"
     PAYMENT_REQUIRED = "payment_required"
     MODEL_NOT_FOUND = "model_not_found"
@@ -44,6 +46,14 @@ class Kind(StrEnum):
 
 
 NO_FAULT_OF_THE_ROUTE = frozenset(
-    {Kind.INVALID_REQUEST, Kind.CONTEXT_OVERFLOW, Kind.CONTENT_FILTER, Kind.CANCELLED, Kind.LOST}
+    {
+        Kind.INVALID_REQUEST,
+        Kind.CONTEXT_OVERFLOW,
+        Kind.CONTENT_FILTER,
+        Kind.CANCELLED,
+        Kind.LOST,
+        Kind.INTERNAL,
+        Kind.OUT_OF_TIME,
+    }
 )
-"""The caller's request or departure, or nobody knows: no evidence about the route."""
+"""The request's, the caller's or our own doing, a request whose time was used up elsewhere, or nobody knows."""

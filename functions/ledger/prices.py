@@ -74,7 +74,8 @@ def cost_of(
     subscription: bool = False,
 ) -> Cost:
     """The cost of an attempt: subscription ($0) > the provider's own figure > computed > unknown."""
-    saved = ZERO
+    # A saving is the difference between two rates: without a price nobody knows it, whoever names the cost.
+    saved = None
     if usage is not None and price is not None:
         saved = tokens_cost(usage.cache_read, price.input_per_mtok - price.read)
     if subscription:

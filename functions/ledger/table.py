@@ -31,6 +31,11 @@ BY_SESSION = "by_session"
 _BATCH = 100
 _QUERIES_AT_ONCE = 16
 
+_TRY_SHARE = 0.3
+_MIN_TRY_S = 0.5
+_MAX_PAUSE_S = 0.25
+_KEEPALIVE_S = 10
+
 
 class StoreError(Exception):
     """The store did not answer, or refused. What was asked for may or may not have happened."""
@@ -60,11 +65,16 @@ async def open_table(
 ) -> AsyncIterator["Table"]:
     """A `Table` over its own connections. With `endpoint_url` (an emulator) any credentials will do.
 
-    `retry_s`: how long one operation is tried again when the store throttles or does not answer.
+    `retry_s`: how long one operation is tried again when the store throttles or does not answer. A query's
+    operation is one of its pages.
     """
     credentials = StaticCredentials(_local_key()) if endpoint_url else Credentials.auto()
-    timeout = aiohttp.ClientTimeout(total=max(retry_s, 1), connect=1)
-    connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=60)
+    # A try is given up for silence early enough that there is time for others. It is silence that is measured:
+    # waiting for a connection or reading a large page is none.
+    try_s = max(retry_s * _TRY_SHARE, _MIN_TRY_S)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=try_s, sock_read=try_s)
+    # Idle connections die unnoticed, above all while a process is frozen: each would cost a request one try.
+    connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=_KEEPALIVE_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
         client = client_class(
             AIOHTTP(http),
@@ -72,9 +82,13 @@ async def open_table(
             region,
             URL(endpoint_url) if endpoint_url else None,
             numeric_type=_number,
-            throttle_config=DecorelatedJitterRetry(time_limit_secs=retry_s),
+            # No try begins so late that it could not end in time: so the last one's error is what is told.
+            throttle_config=DecorelatedJitterRetry(
+                time_limit_secs=max(retry_s - try_s, 0), max_delay_secs=_MAX_PAUSE_S
+            ),
         )
-        yield Table(client, facts, views)
+        # The limit is for what the tries' own timeouts do not see: credentials, names, a queue for connections.
+        yield Table(client, facts, views, limit_s=max(retry_s, try_s) + _MAX_PAUSE_S)
 
 
 def _local_key() -> Any:
@@ -86,10 +100,11 @@ def _local_key() -> Any:
 class Table:
     """The ledger's two tables. All times in ms since the epoch."""
 
-    def __init__(self, client: Client, facts: str, views: str) -> None:
+    def __init__(self, client: Client, facts: str, views: str, *, limit_s: float) -> None:
         self.client = client
         self.facts = facts
         self.views = views
+        self._limit_s = limit_s
         self._few = asyncio.Semaphore(_QUERIES_AT_ONCE)
 
     # Facts in
@@ -103,9 +118,23 @@ class Table:
         return await self._put_new(records.inference_item(inference) | records.fact_item(fact))
 
     async def add_started(self, inference_id: str, started: Started) -> bool:
-        """Another attempt begins. False when the inference is no longer open."""
-        append = F("started").append([records.pack_started(started)])
-        return await self._update_open(inference_id, append)
+        """Another attempt begins. True when it is listed, now or since an earlier call; False when it cannot be.
+
+        It cannot when the inference is no longer open, or does not list just the attempts before this one.
+        """
+        packed = records.pack_started(started)
+        append = F("started").append([packed])
+        # A list that has grown by this attempt does not grow again, however often the write arrives.
+        if await self._update_open(inference_id, append, F("started").size().equals(started.n - 1)):
+            return True
+        # Refused for one of two reasons, which the item tells apart: a first write may have landed unanswered.
+        key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
+        async with self._operation():
+            try:
+                item = await self.client.get_item(self.facts, key, consistent_read=True)
+            except ItemNotFound:
+                return False
+        return item["state"] == State.OPEN and packed in item["started"]
 
     async def put_fact(self, fact: Fact) -> bool:
         """An attempt has ended. False when its row is there already."""
@@ -167,7 +196,7 @@ class Table:
 
     async def get_view_item(self, key: ViewKey, *, consistent: bool = False) -> Item | None:
         """One raw item of the views table, or None."""
-        with _translated():
+        async with self._operation():
             try:
                 return await self.client.get_item(
                     self.views, {"pk": key.pk, "sk": key.sk}, consistent_read=consistent
@@ -188,7 +217,7 @@ class Table:
         found: dict[ViewKey, ViewItem] = {}
         while todo:
             request = BatchGetRequest(todo[:_BATCH], consistent_read=True)
-            with _translated():
+            async with self._operation():
                 answer = await self.client.batch_get({self.views: request})
             items = map(records.item_view, answer.items.get(self.views, []))
             found |= {item.key: item for item in items}
@@ -202,7 +231,7 @@ class Table:
     async def delete_view(self, item: ViewItem) -> bool:
         """Removes a view item in this version. False when somebody else wrote it meanwhile."""
         same = F("version").equals(item.version)
-        with _translated():
+        async with self._operation():
             try:
                 await self.client.delete_item(self.views, {"pk": item.key.pk, "sk": item.key.sk}, condition=same)
             except ConditionalCheckFailed:
@@ -232,11 +261,18 @@ class Table:
 
     # One way to write, one way to read
 
+    @asynccontextmanager
+    async def _operation(self) -> AsyncIterator[None]:
+        """Around one request and its repeats: StoreError for whatever goes wrong, and in bounded time."""
+        with _translated():
+            async with asyncio.timeout(self._limit_s):
+                yield
+
     async def _put_new(self, item: Item) -> bool:
         return await self._put(self.facts, item, F("inference_id").does_not_exist())
 
     async def _put(self, table: str, item: Item, condition: Any) -> bool:
-        with _translated():
+        async with self._operation():
             try:
                 await self.client.put_item(table, item, condition=condition)
             except ConditionalCheckFailed:
@@ -247,7 +283,7 @@ class Table:
         key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
         is_open = F("state").equals(str(State.OPEN))
         condition = is_open & unchanged if unchanged else is_open
-        with _translated():
+        async with self._operation():
             try:
                 await self.client.update_item(self.facts, key, update, condition=condition)
             except ConditionalCheckFailed:
@@ -266,5 +302,13 @@ class Table:
         # DynamoDB refuses to give more of an index than it projects, which is the client's default.
         if "index" in options:
             options["select"] = Select.all_projected_attributes
-        with _translated():
-            return [i async for i in self.client.query(table, key, limit=limit, **options)]
+        items: list[Item] = []
+        start: Any = None
+        while True:
+            left = None if limit is None else limit - len(items)
+            async with self._operation():
+                page = await self.client.query_single_page(table, key, start_key=start, limit=left, **options)
+            items += page.items
+            start = page.last_evaluated_key
+            if start is None or len(items) == limit:
+                return items

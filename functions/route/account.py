@@ -7,7 +7,7 @@ from ledger.money import ZERO, usd
 from ledger.outcomes import Ending, Kind, Outcome
 from ledger.prices import Cost, cost_of
 from ledger.usage import Usage
-from route.call import Attempt
+from route.attempt import Attempt
 from route.dialects.base import Reader
 from route.providers.base import Refused, Unreachable
 from route.request import Request, storable

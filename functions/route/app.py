@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +27,7 @@ from route.providers.base import Provider
 from route.reads import model_document, model_ids, models_document, read_session
 from route.settings import Settings, settings_from_environment
 from route.sink import Sink
-from route.upstream import CONNECT_S
+from route.upstream import open_http
 
 log = logging.getLogger("warmroute.route")
 
@@ -45,8 +44,6 @@ async def open_router(settings: Settings) -> AsyncIterator[Router]:
     providers: dict[str, Provider] = {
         p.name: KINDS[p.kind](p, settings.secrets[p.api_key] if p.api_key else None) for p in config.providers
     }
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     async with (
         open_table(
             settings.facts_table,
@@ -55,8 +52,7 @@ async def open_router(settings: Settings) -> AsyncIterator[Router]:
             endpoint_url=settings.dynamodb_url,
             retry_s=STORE_RETRY_S,
         ) as table,
-        # A provider's cookies are nobody's business but its own.
-        aiohttp.ClientSession(timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
+        open_http() as http,
     ):
         keys = Keys(table, settings.key_cache_ms)
         fleet = Fleet(table, settings.views_refresh_ms)

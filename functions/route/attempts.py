@@ -7,12 +7,12 @@ from ledger.items import Fact, Started
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind
 from route.account import fact_of
-from route.call import Attempt, Exchange, HeadersOf, run_attempt
+from route.attempt import Attempt
+from route.call import Exchange, HeadersOf, conclude, run_attempt
 from route.dialects.base import BadAnswer, ErrorInAnswer, dump, parse_object
-from route.errors import ApiError, ChainExhausted
+from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.plan import Plan, Route
 from route.providers.base import Refused
-from route.sink import CallerGone
 
 log = logging.getLogger("warmroute.route")
 
@@ -45,10 +45,15 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
         number += 1
         attempt = Attempt(number, waiting.pop(0), request.dialect.reader(request.features), now_ms())
         route = attempt.route
-        await capture.start(Started(number, route.provider.name, route.model.model, attempt.started_at))
-        await run_attempt(attempt, exchange, headers_of)
+        try:
+            await capture.start(Started(number, route.provider.name, route.model.model, attempt.started_at))
+        except StoreUnavailable as error:
+            attempt.error = error
+            conclude(attempt)
+        else:
+            await run_attempt(attempt, exchange, headers_of)
         waiting = _worth_trying(attempt, waiting, exchange)
-        ending = None if waiting else _ending(attempt)
+        ending = None if waiting else _ending(attempt, exchange)
         await capture.finish(fact_of(attempt, capture.inference.inference_id, request, ending))
         if ending is not None:
             return _served(attempt, ending, exchange)
@@ -71,19 +76,19 @@ def _is_larger(route: Route, than: Route) -> bool:
     return ours is None or theirs is None or ours > theirs
 
 
-def _ending(attempt: Attempt) -> Ending:
-    if isinstance(attempt.error, CallerGone):
-        return Ending.CANCELLED
+def _ending(attempt: Attempt, exchange: Exchange) -> Ending:
     if attempt.error is not None:
-        return Ending.ERROR
+        return Ending.CANCELLED if exchange.sink.gone else Ending.ERROR
     return Ending.OK if attempt.n == 1 else Ending.FALLBACK
 
 
 def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
     """With the error that the caller gets: the provider's own words, a broken stream's end, or the whole story."""
     verdict, facts = attempt.verdict, exchange.capture.facts
-    if verdict is None:
+    if verdict is None or ending is Ending.CANCELLED:
         return Served(attempt, ending)
+    if isinstance(attempt.error, ApiError):
+        return Served(attempt, ending, attempt.error)
     if exchange.sink.started:
         message = f"The stream was interrupted: {attempt.error}. What came before is incomplete."
         return Served(attempt, ending, ApiError(verdict.status, "stream_interrupted", message))

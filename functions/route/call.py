@@ -5,44 +5,31 @@ sent to the caller until it is whole. That is the only difference, and it is the
 """
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
 from ledger.moments import now_ms
+from ledger.outcomes import Kind
+from route.attempt import Attempt
 from route.capture import Capture
 from route.classify import FAULTS, Verdict, classify
-from route.dialects.base import Reader
 from route.dialects.sse import KEEPALIVE
-from route.plan import Route
-from route.providers.base import PASSED_BACK, Outgoing, Provider, Refused, TooSlow
+from route.errors import ApiError
+from route.providers.base import PASSED_BACK, Provider, Refused, TooSlow
 from route.request import Request
 from route.sink import CallerGone, Sink
 from route.upstream import call
 
+log = logging.getLogger("warmroute.route")
+
 KEEPALIVE_S = 15.0
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One call while it runs and after. `error` None: it succeeded."""
-
-    n: int
-    route: Route
-    reader: Reader
-    started_at: int
-    ended_at: int = 0
-    ttft_ms: int | None = None
-    http_status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    error: Exception | None = None
-    verdict: Verdict | None = None
-
-    @property
-    def latency_ms(self) -> int:
-        return self.ended_at - self.started_at
+DRAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +53,55 @@ HeadersOf = Callable[[Attempt], dict[str, str]]
 
 
 async def run_attempt(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
-    """One call, to its end. Never raises what a provider or a caller can cause: that is `attempt.error`."""
-    request, sink = exchange.request, exchange.sink
-    provider = exchange.providers[attempt.route.provider.name]
-    body = request.dialect.upstream_body(request.body, attempt.route.model.on_wire)
-    outgoing = provider.outgoing(request.dialect.name, body, request.headers, request.query)
-    attempt_s = request.choice.profile.deadlines.attempt_s
+    """One call, to its end. Never raises: whatever happened is `attempt.error`, and what it means the verdict."""
+    attempt_s = exchange.request.choice.profile.deadlines.attempt_s
     left_s = exchange.time_left_s
     try:
         async with asyncio.timeout(min(attempt_s, left_s)) as scope:
-            with sink.interrupts(scope):
-                await _converse(attempt, outgoing, exchange, headers_of)
+            with exchange.sink.interrupts(scope):
+                await _converse(attempt, exchange, headers_of)
     except TimeoutError:
-        attempt.error = CallerGone() if sink.gone else TooSlow("attempt" if attempt_s < left_s else "request")
-    except FAULTS as error:
+        attempt.error = TooSlow("attempt" if attempt_s < left_s else "request")
+    except (*FAULTS, ApiError) as error:
         attempt.error = error
+    except Exception as error:  # noqa: BLE001 - bytes of strangers come in here: our own bug must leave a row too
+        fault = {"error": type(error).__name__, "where": _place(error)}
+        log.error("attempt-failed-inside", extra=fault)  # noqa: TRY400 - a traceback may quote a request
+        attempt.error = ApiError(
+            500, "internal_error", "The router failed. It has been logged.", should_retry=False
+        )
+    if exchange.sink.gone and attempt.error is not None:
+        attempt.error = CallerGone()
+    conclude(attempt)
+
+
+def conclude(attempt: Attempt) -> None:
+    """Notes the end of an attempt, and what its error means."""
     attempt.ended_at = now_ms()
     if isinstance(attempt.error, Refused):
         attempt.http_status = attempt.error.status
-    if attempt.error is not None and not isinstance(attempt.error, CallerGone):
+    if isinstance(attempt.error, ApiError):
+        attempt.verdict = Verdict(Kind.INTERNAL, next=False, status=attempt.error.status)
+    elif attempt.error is not None and not isinstance(attempt.error, CallerGone):
         attempt.verdict = classify(attempt.error, attempt.ended_at)
 
 
-async def _converse(attempt: Attempt, outgoing: Outgoing, exchange: Exchange, headers_of: HeadersOf) -> None:
-    """Sends the request, and passes the answer on as it comes."""
-    limits = exchange.request.choice.profile.deadlines
+def _place(error: BaseException) -> str:
+    """File and line of the innermost frame. Never the error's text, which may quote a request."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
+    """Sends the request, and passes the answer on as it comes, until the dialect says that it is whole."""
+    request, route = exchange.request, attempt.route
+    body = request.dialect.upstream_body(request.body, route.model.on_wire)
+    provider = exchange.providers[route.provider.name]
+    outgoing = provider.outgoing(request.dialect.name, body, request.headers, request.query)
+    limits = request.choice.profile.deadlines
     clock = asyncio.get_running_loop().time
     # A whole answer has no first token that we could see: its attempt's deadline is the only one.
-    first_s = limits.first_token_s if exchange.request.features.stream else limits.attempt_s
+    first_s = limits.first_token_s if request.features.stream else limits.attempt_s
     pace = _Pace(clock, first_due=clock() + first_s, gap_s=limits.gap_s)
     async with AsyncExitStack() as stack:
         try:
@@ -108,7 +116,19 @@ async def _converse(attempt: Attempt, outgoing: Outgoing, exchange: Exchange, he
             pace.heard(content=attempt.reader.content_seen)
             if ready:
                 await _pass_on(ready, attempt, exchange, headers_of)
+                pace.heard(content=True)  # a caller who reads slowly is no silence of the provider
+            if attempt.reader.done:
+                await _drain(response.content)
+                break
         attempt.reader.end()
+
+
+async def _drain(content: aiohttp.StreamReader) -> None:
+    """Reads the end of an HTTP answer that is whole, so that its connection can be used again; no longer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while await content.readany():
+                pass
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import orjson
 
-from ledger import records
+from ledger import keys, records
 from ledger.items import Fact, Inference, Started, State
 from ledger.outcomes import Ending
 from ledger.records import Item
@@ -20,6 +20,8 @@ from route.errors import StoreUnavailable
 
 log = logging.getLogger("warmroute.route")
 
+SECOND_TRY_S = 0.7
+
 
 class Capture:
     """Facts of one inference. Each write is sent when it is known, after the one before it, in a task."""
@@ -27,8 +29,10 @@ class Capture:
     def __init__(self, table: Table, inference: Inference, *, strict: bool) -> None:
         self._table = table
         self._strict = strict
-        self._last: asyncio.Task[bool] | None = None
+        self._last: asyncio.Task[None] | None = None
         self._stored = True
+        self._opened = False
+        self._unsent: list[Fact] = []
         self._taken_over = False
         self.inference = inference
         self.facts: list[Fact] = []
@@ -38,13 +42,21 @@ class Capture:
         self.inference = replace(self.inference, started=(*self.inference.started, started))
         if started.n == 1:
             opening = self.inference
-            self._send(lambda: self._table.open_inference(opening), records.inference_item(opening))
+            self._send(lambda: self._open(opening), records.inference_item(opening))
         else:
-            self._send(lambda: self._add(started), {"started": records.pack_started(started)})
+            key = {"inference_id": self.inference.inference_id, "sk": keys.INFERENCE_SK}
+            self._send(lambda: self._add(started), key | {"started": records.pack_started(started)})
         if self._strict:
             await self.acknowledged()
 
+    async def _open(self, inference: Inference) -> bool:
+        opened = await self._table.open_inference(inference)
+        self._opened = True  # whether by this try or by one whose answer was lost: it is there
+        return opened
+
     async def _add(self, started: Started) -> bool:
+        if not self._opened:
+            return False  # nothing to add to, as far as we know: the closing write brings it all
         added = await self._table.add_started(self.inference.inference_id, started)
         # No longer open: the reaper has closed it, and a row of ours now would be counted twice.
         self._taken_over = not added
@@ -66,18 +78,25 @@ class Capture:
         if self._taken_over:
             log.warning("inference-taken-over", extra=_fields(fact))
             return False
-        return await self._table.put_fact(fact)
+        self._unsent.append(fact)
+        put = await self._table.put_fact(fact)
+        self._unsent.remove(fact)
+        return put
 
     async def close(self, *, at: int, ending: Ending, status: int | None) -> None:
         """The last write, after every other has been answered: an inference that is closed is whole."""
         closed = replace(self.inference, state=State.CLOSED, closed_at=at, ending=ending, status=status)
         self.inference = closed
-        closing = self._table.close_inference
-        self._send(
-            lambda: closing(closed.inference_id, at=at, ending=ending, status=status),
-            records.inference_item(closed),
-        )
+        self._send(lambda: self._close(closed, at, ending, status), records.inference_item(closed))
         await self._answered()
+
+    async def _close(self, closed: Inference, at: int, ending: Ending, status: int | None) -> bool:
+        for fact in self._unsent:  # once more: it is its row that makes the closing true
+            await self._table.put_fact(fact)
+        shut = await self._table.close_inference(closed.inference_id, at=at, ending=ending, status=status)
+        if shut or self._opened or self._taken_over:
+            return shut
+        return await self._table.open_inference(closed)
 
     async def refuse(self, fact: Fact, *, status: int) -> None:
         """It ended before any call: one item, closed from the start."""
@@ -89,31 +108,28 @@ class Capture:
         await self._answered()
 
     async def _answered(self) -> None:
+        """Waits without being able to cancel what it waits for: a caller who leaves must not undo a write."""
         if self._last is not None:
-            await self._last
+            await asyncio.wait([self._last])
 
     def _send(self, write: Callable[[], Awaitable[bool]], item: Item) -> None:
         """Begins a write once those before it are answered: no write to an item may overtake another."""
         self._last = asyncio.create_task(self._after(self._last, write, item))
 
     async def _after(
-        self, before: "asyncio.Task[bool] | None", write: Callable[[], Awaitable[bool]], item: Item
-    ) -> bool:
-        """Whether this write and all before it were answered. It never raises for the store's sake."""
+        self, before: "asyncio.Task[None] | None", write: Callable[[], Awaitable[bool]], item: Item
+    ) -> None:
+        """Never raises for the store's sake: what it does not take is spilled."""
         if before is not None:
-            await before
-        reason = "follows a spilled row"
-        if self._stored:
-            try:
+            await asyncio.wait([before])
+        try:
+            # Once the store has failed the caller has waited already: each further write has one short try.
+            async with asyncio.timeout(None if self._stored else SECOND_TRY_S):
                 await write()
-            except StoreError as error:
-                self._stored, reason = False, str(error)
-        if not self._stored:
-            # The rest of the trail goes the same way, untried: the caller is waiting, and rows that follow
-            # one that is missing would make the ledger say less than the log.
+        except (StoreError, TimeoutError) as error:
+            self._stored = False
             spilled = orjson.dumps(item, default=_plain).decode()
-            log.warning("ledger-spilled", extra={"error": reason, "item": spilled, "strict": self._strict})
-        return self._stored
+            log.error("ledger-spilled", extra={"error": str(error), "item": spilled})  # noqa: TRY400 - no traceback
 
 
 def _plain(value: object) -> str:

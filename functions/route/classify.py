@@ -78,6 +78,10 @@ _OUT_OF_MEMORY = re.compile(
     r"out of memory|\boom\b|model requires more system memory|insufficient memory|failed to allocate memory",
     re.IGNORECASE,
 )
+_THREE_DIGITS = re.compile("[0-9]{3}")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[dhms])")
+_DURATION = re.compile(f"(?:{_PART.pattern})+")
+_SECONDS_IN = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _QUESTIONABLE = frozenset({400, 413, 422})
 
 
@@ -89,7 +93,9 @@ def classify(error: Exception, now_ms: int) -> Verdict:
         case ErrorInAnswer():
             return _in_answer(error.document, now_ms)
         case TooSlow():
-            return Verdict(Kind.TIMEOUT, error.deadline != "request", 504)
+            # A route that had the last second of a request is not slow for that.
+            is_last = error.deadline == "request"
+            return Verdict(Kind.OUT_OF_TIME if is_last else Kind.TIMEOUT, not is_last, 504)
         case Unreachable():
             return Verdict(Kind.NETWORK, True, 502)
         case BadAnswer():
@@ -127,7 +133,8 @@ def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
     error: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
     code = error.get("code")
     named = BY_ERROR_TYPE.get(str(error.get("type"))) or BY_ERROR_TYPE.get(str(code))
-    status = code if isinstance(code, int) and 400 <= code < 600 else named or 500
+    number = int(code) if isinstance(code, str) and _THREE_DIGITS.fullmatch(code) else code
+    status = number if isinstance(number, int) and 400 <= number < 600 else named or 500
     verdict = _refused(status, {}, dump(document), now_ms)
     return Verdict(verdict.kind, verdict.next, verdict.status, 200)
 
@@ -147,7 +154,37 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
     for date in filter(None, dates):
         if (at := _date(date)) is not None:
             return max(0.0, at - now_ms / 1000)
-    return None
+    quota = _quota_reset_s(headers)
+    return _reset_s(headers.get("x-ratelimit-reset"), now_ms) if quota is None else quota
+
+
+def _quota_reset_s(headers: Mapping[str, str]) -> float | None:
+    """OpenAI's: how long until each quota is whole again, the longest of those that are used up."""
+    quotas = ("requests", "tokens")
+    used_up = [q for q in quotas if headers.get(f"x-ratelimit-remaining-{q}", "").strip() == "0"]
+    # Where none is said to be used up, any may be what refused us.
+    waits = [_duration(headers.get(f"x-ratelimit-reset-{q}")) for q in used_up or quotas]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _reset_s(text: str | None, now_ms: int) -> float | None:
+    """OpenRouter's `x-ratelimit-reset`: an instant in ms since the epoch. Others say one in seconds, or a wait."""
+    if (value := _float(text)) is None:
+        return None
+    if value < 1e9:
+        return value
+    # No wait is 30 years, and in ms that is still January 1970: the size tells the unit.
+    at_ms = value if value >= 1e11 else value * 1000
+    return max(0.0, (at_ms - now_ms) / 1000)
+
+
+def _duration(text: str | None) -> float | None:
+    """Go's notation, `6m0s` or `250ms`, or plain seconds."""
+    said = (text or "").strip()
+    if not _DURATION.fullmatch(said):
+        return _float(said)
+    seconds: float = sum(float(number) * _SECONDS_IN[unit] for number, unit in _PART.findall(said))
+    return seconds if seconds < float("inf") else None
 
 
 def _float(text: str | None) -> float | None:
@@ -163,7 +200,7 @@ def _date(text: str) -> float | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             at = parse(text)
-        except ValueError:
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):  # no date; or one, or an offset, beyond what a date can be
             continue
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     return None

@@ -22,7 +22,18 @@ from ledger.prices import Price
 
 Money = Annotated[Decimal, BeforeValidator(usd)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/#|%]+$")]
-Seconds = Annotated[float, Field(gt=0, le=900)]
+
+
+def _no_boolean(value: object) -> object:
+    """YAML's `true` would be read as 1: whoever wrote it meant something else."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 - all that pydantic reports
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Seconds = Annotated[Number, Field(gt=0, le=900)]
 
 _SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
 _SCOPE = re.compile(r"^provider:(?P<name>.+)$")
@@ -62,9 +73,9 @@ class ModelConfig(_Strict):
     model: Annotated[str, Field(min_length=1, max_length=128)]
     wire_model: Annotated[str, Field(min_length=1)] = ""
     price: PriceConfig | None = None
-    quality: Annotated[float, Field(ge=0, le=1)] | None = None
-    context_tokens: Annotated[int, Field(gt=0)] | None = None
-    max_output_tokens: Annotated[int, Field(gt=0)] | None = None
+    quality: Annotated[Number, Field(ge=0, le=1)] | None = None
+    context_tokens: Annotated[Whole, Field(gt=0)] | None = None
+    max_output_tokens: Annotated[Whole, Field(gt=0)] | None = None
     capabilities: Capabilities = Capabilities()
 
     @property
@@ -115,7 +126,7 @@ class ProfileConfig(_Strict):
 
     routes: Annotated[tuple[str, ...], Field(min_length=1)]
     order: Literal["static"] = "static"
-    max_attempts: Annotated[int, Field(ge=1, le=10)] = 4
+    max_attempts: Annotated[Whole, Field(ge=1, le=10)] = 4
     deadlines: Deadlines = Deadlines()
     content_filter: Literal["stop", "next"] = "stop"
     ledger: Literal["beside", "strict"] = "beside"
@@ -124,7 +135,8 @@ class ProfileConfig(_Strict):
 class BudgetConfig(_Strict):
     """A limit on what one provider may cost per UTC day or month.
 
-    `skip`: routes of that provider are passed over from the moment the spend reaches the limit.
+    `skip`: routes of that provider are passed over from the moment the spend reaches the limit. `warn`: they
+    are used all the same, and each request that may use them says so in the log.
     `mode: hard` is accepted and for now held as `soft`: by what has been spent, without reservations.
     """
 
@@ -180,11 +192,19 @@ class Config(_Strict):
         for i, budget in enumerate(self.budgets):
             if budget.provider not in names:
                 yield f"budgets.{i}.scope: no provider {budget.provider!r}"
+            yield from (f"budgets.{i}.scope: {fault}" for fault in self._unpriced(budget.provider))
         for alias, target in self.aliases.items():
             if target not in self.profiles and target not in routes:
                 yield f"aliases.{alias}: {target!r} is neither a profile nor a route"
         if self.default_profile not in self.profiles:
             yield f"default_profile: no profile {self.default_profile!r}"
+
+    def _unpriced(self, name: str) -> Iterable[str]:
+        """Why a provider's spend would not be known, and so no budget held."""
+        for i, provider in enumerate(self.providers):
+            if provider.name == name and not provider.subscription:
+                unpriced = (f"providers.{i}.models.{j}" for j, m in enumerate(provider.models) if m.price is None)
+                yield from (f"the spend would not be known, since {path} has no price" for path in unpriced)
 
     @property
     def routes(self) -> dict[str, tuple[ProviderConfig, ModelConfig]]:

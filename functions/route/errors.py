@@ -97,7 +97,7 @@ class BudgetExceeded(ApiError):
 
 class StoreUnavailable(ApiError):
     def __init__(self, what: str) -> None:
-        super().__init__(503, "store_unavailable", f"{what} cannot be read just now. Nothing was called.")
+        super().__init__(503, "store_unavailable", f"{what} cannot be reached just now. Please try again.")
 
 
 class ChainExhausted(ApiError):

@@ -4,20 +4,23 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import punctuation
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
-from ledger.folds.session import Session
+from ledger.folds.session import Session, add_facts
 from ledger.ids import new_inference_id
 from ledger.items import ApiKey, Fact, Inference, Origin
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Outcome
 from ledger.routes import route_key
 from ledger.table import StoreError, Table
+from route.attempt import Attempt
 from route.attempts import Served, attempt_all
 from route.auth import Keys
-from route.call import Attempt, Exchange
+from route.call import Exchange
 from route.capture import Capture
 from route.config import Config
 from route.dialects.base import Dialect, Document, dump
@@ -25,7 +28,7 @@ from route.errors import ApiError
 from route.fleet import Fleet
 from route.plan import Plan, decide
 from route.providers.base import Provider
-from route.receipts import add_facts, answer_headers, make_receipt
+from route.receipts import answer_headers, make_receipt
 from route.request import Request, origin_of_refused, parse, parse_body
 from route.sink import Sink
 
@@ -123,8 +126,9 @@ class Answer:
         upstream = sum(f.latency_ms or 0 for f in self.capture.facts if f.n != attempt.n)
         upstream += (attempt.ended_at or now) - attempt.started_at
         route = route_key(attempt.route.provider.name, attempt.route.model.model, attempt.reader.served_by)
+        visible = quote(route, safe=punctuation)
         inference_id = self.capture.inference.inference_id
-        ours = answer_headers(inference_id, route, attempt.n, max(0, now - self.arrived - upstream))
+        ours = answer_headers(inference_id, visible, attempt.n, max(0, now - self.arrived - upstream))
         kind = EVENT_STREAM if self.request.features.stream else JSON
         caching = {"cache-control": "no-cache"} if self.request.features.stream else {}
         return {**attempt.headers, **ours, "content-type": kind, **caching}

@@ -2,17 +2,19 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ledger.folds import merge_all
-from ledger.folds.session import Session, Warm
+from ledger.folds.route_stats import WINDOW_MS
+from ledger.folds.session import Session, Warm, add_facts
 from ledger.items import Fact
 from ledger.keys import session_pk
-from ledger.moments import MINUTE_MS, minute_start_ms
+from ledger.moments import MINUTE_MS, day_of, day_start_ms, minute_of, minute_start_ms
+from ledger.records import Item
 from ledger.snapshot import EMPTY, Snapshot, with_own
+from ledger.snapshot import add_facts as add_to_snapshot
 from ledger.table import StoreError, Table
-from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
-from route.receipts import add_facts
+from ledger.views import ROUTES_PK, SNAPSHOT_SK, STEP_MINUTES, ViewKey
 
 log = logging.getLogger("warmroute.route")
 
@@ -28,28 +30,54 @@ class Fleet:
     def __init__(self, table: Table, refresh_ms: int) -> None:
         self._table = table
         self._refresh_ms = refresh_ms
-        self._snapshot: Snapshot = EMPTY
         self._read_at: int | None = None
+        self._snapshot: Snapshot = EMPTY
+        """As it was read."""
         self._own: deque[Fact] = deque(maxlen=OWN_FACTS)
+        """What this instance wrote and the snapshot cannot hold yet."""
+        self._known: Snapshot = EMPTY
+        """Both together. Each new fact is added to it; it is folded anew where something has to go out of it."""
+        self._fold_at = 0
 
     def add(self, facts: Iterable[Fact]) -> None:
         """This instance's own facts, which the next decision already takes into account."""
-        self._own.extend(facts)
+        newer = [fact for fact in facts if fact.at > self._snapshot.as_of]
+        self._own.extend(newer)
+        self._known = add_to_snapshot(self._known, newer)
 
     async def snapshot(self, now: int) -> Snapshot:
-        """The newest that can be had. A store that does not answer leaves the last one in use."""
+        """The newest that can be had. A store that does not answer leaves the last one in use.
+
+        Statistics leave the window's 15 minutes at most a minute late, so that folding anew stays rare.
+        """
         if self._read_at is None or now - self._read_at >= self._refresh_ms:
             self._read_at = now
-            try:
-                item = await self._table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK))
-            except StoreError as error:
-                log.warning("views-unreadable", extra={"error": str(error)})
-                item = None
-            if item is not None:
-                self._snapshot = Snapshot.unpack(item["blob"])
-            while self._own and self._own[0].at <= self._snapshot.as_of:
-                self._own.popleft()
-        return with_own(self._snapshot, self._own, now)
+            self._accept(await self._stored(), now)
+        if now >= self._fold_at:
+            self._fold(now)
+        return self._known
+
+    async def _stored(self) -> Item | None:
+        try:
+            return await self._table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK))
+        except StoreError as error:
+            log.warning("views-unreadable", extra={"error": str(error)})
+            return None
+
+    def _accept(self, item: Item | None, now: int) -> None:
+        # Reads are eventually consistent, and two may overtake each other: an earlier snapshot is an old one.
+        if item is None or item["as_of"] <= self._snapshot.as_of:
+            return
+        self._snapshot = Snapshot.unpack(item["blob"])
+        newer = (fact for fact in self._own if fact.at > self._snapshot.as_of)
+        self._own = deque(newer, maxlen=OWN_FACTS)
+        self._fold(now)
+
+    def _fold(self, now: int) -> None:
+        self._known = with_own(self._snapshot, self._own, now)
+        instants = (self._snapshot.as_of, *(fact.at for fact in self._own))
+        oldest = min((at for at in instants if at >= now - WINDOW_MS), default=now)
+        self._fold_at = oldest + WINDOW_MS + MINUTE_MS
 
     async def warm_routes(self, caller: str, session: str) -> dict[str, Warm]:
         """A session's warm routes by model, fresh from the ledger: one query of one page.
@@ -63,9 +91,7 @@ class Fleet:
         except StoreError as error:
             log.warning("session-unreadable", extra={"error": str(error)})
             newest = []
-        # The index is a moment late; what this instance wrote itself it knows at once.
-        own = [f for f in self._own if f.origin.caller == caller and f.origin.session == session]
-        return dict(add_facts(Session(), [*newest, *own]).warm)
+        return dict(add_facts(Session(), [*newest, *self._own_of(caller, session)]).warm)
 
     async def session(self, caller: str, session: str, *, without: str = "") -> Session | None:
         """A session's totals, exact up to now: the sealed days, and every fact since. None: never seen.
@@ -74,8 +100,40 @@ class Fleet:
         """
         days = await self._table.query_views(session_pk(caller, session))
         sealed = merge_all(Session, (Session.unpack(dict(day.sealed)) for day in days))
-        through = max((day.through for day in days), default="")
-        after = minute_start_ms(through) + MINUTE_MS - 1 if through else -1
-        found = await self._table.facts_of_session(caller, session, after=after)
-        newer = [fact for fact in found if fact.inference_id != without]
+        through = {day.key.sk: day.through for day in days}
+        found = await self._table.facts_of_session(caller, session, after=unsealed_after(through))
+        # What the store has of a fact that is here too is right: the reaper may have written it first.
+        facts = {(f.inference_id, f.n): f for f in (*self._own_of(caller, session), *found)}
+        newer = [f for f in facts.values() if f.inference_id != without and not is_sealed(f, through)]
         return add_facts(sealed, newer) if days or newer else None
+
+    def _own_of(self, caller: str, session: str) -> list[Fact]:
+        """The index is a moment late; what this instance wrote itself it knows at once."""
+        return [f for f in self._own if f.origin.caller == caller and f.origin.session == session]
+
+
+def is_sealed(fact: Fact, through: Mapping[str, str]) -> bool:
+    """Whether its own day's item holds it. `through`: by day, the minute through which that is sealed."""
+    return minute_of(fact.at) <= through.get(day_of(fact.at), "")
+
+
+def unsealed_after(through: Mapping[str, str]) -> int:
+    """The instant (ms) after which there may be facts that no item has sealed; -1 when nothing is.
+
+    Items are written one by one, so a pass that was killed may have sealed a later day and not the end of the
+    day before. It did so within one step, hence only what is younger than that has to be looked at.
+    """
+    if not through:
+        return -1
+    newest = max(through)
+    start = day_start_ms(newest)
+    sealed = _end_of(through[newest], otherwise=start - 1)
+    step = sealed - STEP_MINUTES * MINUTE_MS
+    if step >= start - 1:
+        return sealed
+    return max(step, _end_of(through.get(day_of(start - 1), ""), otherwise=step))
+
+
+def _end_of(minute: str, *, otherwise: int) -> int:
+    """The last instant of a minute."""
+    return minute_start_ms(minute) + MINUTE_MS - 1 if minute else otherwise

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from ledger.folds.route_stats import RouteStat
@@ -54,7 +55,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The routes to try, best first, and the row of every candidate."""
+    """The routes to try, best first, and the row of every candidate.
+
+    `warnings` are for the log alone: `{"scope", "period", "spent_usd", "limit_usd"}`, amounts as text, of each
+    budget with `action: warn` whose limit is reached and whose provider is among the routes.
+    """
 
     routes: tuple[Route, ...]
     candidates: tuple[Candidate, ...]
@@ -62,6 +67,7 @@ class Plan:
     ruleset_hash: str
     views_as_of: int
     refusal: ApiError | None = None
+    warnings: tuple[dict[str, str | None], ...] = ()
 
     def pack(self) -> bytes:
         """The decision as it is stored with the inference: compressed JSON, the same bytes for the same plan."""
@@ -92,12 +98,20 @@ class _Context:
     now: int
 
     def spent_out(self, provider: str) -> BudgetConfig | None:
-        """The first skipping budget of a provider whose limit the spend has reached: 5.00 of 5 blocks."""
-        for budget in self.budgets:
-            spent = self.snapshot.spent_usd(budget.provider, budget.period, self.now)
-            if budget.provider == provider and budget.action == "skip" and spent >= budget.limit_usd:
-                return budget
-        return None
+        """The first skipping budget of a provider whose limit the spend has reached."""
+        return next((b for b in self.reached("skip") if b.provider == provider), None)
+
+    def reached(self, action: str) -> Iterable[BudgetConfig]:
+        """The budgets with this action whose limit the spend has reached: 5.00 of 5 has."""
+        return (b for b in self.budgets if b.action == action and self.spent_usd(b) >= b.limit_usd)
+
+    def spent_usd(self, budget: BudgetConfig) -> Decimal:
+        return self.snapshot.spent_usd(budget.provider, budget.period, self.now)
+
+    def told(self, budget: BudgetConfig) -> dict[str, str | None]:
+        """A budget as callers and the log see it."""
+        figures = {"spent_usd": text(self.spent_usd(budget)), "limit_usd": text(budget.limit_usd)}
+        return {"scope": budget.scope, "period": budget.period, **figures}
 
 
 Gate = Callable[[Route, _Context], bool]
@@ -155,7 +169,12 @@ def decide(
     refusal = None if ordered else _refusal(routes, reasons, context)
     rule = f"{request.choice.rule}+warm" if hot else request.choice.rule
     ruleset = _ruleset_hash(request, config, routes)
-    return Plan(tuple(ordered), rows, rule, ruleset, snapshot.as_of, refusal)
+    return Plan(tuple(ordered), rows, rule, ruleset, snapshot.as_of, refusal, _warnings(ordered, context))
+
+
+def _warnings(routes: Sequence[Route], context: _Context) -> tuple[dict[str, str | None], ...]:
+    used = {route.provider.name for route in routes}
+    return tuple(context.told(budget) for budget in context.reached("warn") if budget.provider in used)
 
 
 def _hot_route(eligible: Sequence[Route], warm: Iterable[tuple[str, Warm]], now: int) -> Route | None:
@@ -185,10 +204,7 @@ def _refusal(routes: Sequence[Route], reasons: Sequence[str | None], context: _C
     """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400."""
     tried = [route for route, reason in zip(routes, reasons, strict=True) if reason == "budget_exhausted"]
     if tried and (budget := context.spent_out(tried[0].provider.name)):
-        spent_usd = context.snapshot.spent_usd(budget.provider, budget.period, context.now)
-        resets = iso(period_end_ms(budget.period, context.now))
-        figures = {"spent_usd": text(spent_usd), "limit_usd": text(budget.limit_usd), "resets_at": resets}
-        return BudgetExceeded({"scope": budget.scope, "period": budget.period, **figures})
+        return BudgetExceeded(context.told(budget) | {"resets_at": iso(period_end_ms(budget.period, context.now))})
     listed = ", ".join(f"{route.name}: {reason}" for route, reason in zip(routes, reasons, strict=True))
     return ApiError(400, "no_eligible_route", f"No route can take this request. {listed}.", should_retry=False)
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ledger.folds import fold_facts
 from ledger.folds.session import Session
 from ledger.items import Fact, Inference
 from ledger.moments import iso
-from ledger.money import ZERO, text, total
+from ledger.money import text, total
 from ledger.prices import CostBasis
 from ledger.usage import Usage
 from route.plan import Plan
@@ -34,7 +33,7 @@ def make_receipt(
         "usage": usage_document(sum((f.usage for f in facts if f.usage), Usage())),
         "cost_usd": text(cost),
         "cost_basis": _basis(facts) if cost is not None else None,
-        "saved_usd": text(sum((fact.saved_usd or ZERO for fact in facts), ZERO)),
+        "saved_usd": text(total(fact.saved_usd for fact in facts)),
         "wasted_usd": text(wasted),
         "estimated": any(fact.estimated for fact in facts),
         "dropped": [],
@@ -93,11 +92,6 @@ def session_totals(sid: str, session: Session) -> dict[str, Any]:
             for model, warm in sorted(session.warm.items())
         ],
     }
-
-
-def add_facts(session: Session, facts: Iterable[Fact]) -> Session:
-    """A session's totals with some more of its facts."""
-    return session.merge(fold_facts(Session, facts))
 
 
 def answer_headers(inference_id: str, route: str, attempts: int, overhead_ms: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from ledger.items import ApiKey, Origin
 from route.config import Config, ProfileConfig
@@ -88,7 +89,10 @@ def parse(
     features = dialect.features(body)
     choice = choose(body, headers, features.requested_model, config)
     if key.profiles and choice.name not in key.profiles:
-        raise Forbidden("profile_not_allowed", f"This API key may not use the profile {choice.name!r}.")
+        # A pinned route has no profile: what was asked for is all that the caller would recognise.
+        asked = choice.name or features.requested_model[:MAX_LABEL]
+        known = ", ".join(sorted(key.profiles))
+        raise Forbidden("profile_not_allowed", f"This API key may not use {asked!r}, only the profiles {known}.")
     tokens = estimate_tokens(body)
     origin = Origin(
         caller=key.caller,
@@ -109,7 +113,7 @@ def parse(
 
 def origin_of_refused(dialect: Dialect, body: Document, headers: Mapping[str, str], key: ApiKey) -> Origin:
     """What is known of a request that was not understood, so that it counts where it belongs all the same."""
-    session = text(body.get("session")) or headers.get(SESSION_HEADER, "")
+    session = text(body.get("session")) or _session_header(headers)
     agent = headers.get(AGENT_HEADER, "")
     return Origin(
         caller=key.caller,
@@ -162,11 +166,24 @@ def _profile(name: str, rule: str, config: Config) -> Choice:
 
 def _session(features: Features, headers: Mapping[str, str]) -> str:
     """Body > our header > what agents say on their own: that was not meant for us, so it can be no error."""
-    ours = features.session or headers.get(SESSION_HEADER, "")
+    ours = features.session or _session_header(headers)
     if ours:
         return _label("session", ours)
     said = (*(headers.get(name, "") for name in AGENT_SESSION_HEADERS), features.agent_session)
     return next((value for value in said if value and not _fault_of_label(value)), "")
+
+
+def _session_header(headers: Mapping[str, str]) -> str:
+    """Our own header's id. Percent-encoded UTF-8 is decoded, which is how a header carries any character.
+
+    So `a%20b` in the header is the session `a b`, also where another client than ours wrote it; in a body an id
+    is taken as it stands. What is no escape, or no UTF-8 once decoded, stays as it came.
+    """
+    value = headers.get(SESSION_HEADER, "")
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return value
 
 
 def _label(what: str, value: str) -> str:

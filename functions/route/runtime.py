@@ -29,11 +29,9 @@ DEEPEST_FRAMES = 8
 
 
 def load_app() -> App:
-    """The router, and its logging. Imported here, so that a broken import can be reported to the platform."""
+    """The router. Imported here, so that a broken import can be reported to the platform."""
     from route.app import create_app  # noqa: PLC0415
-    from route.settings import configure_logging  # noqa: PLC0415
 
-    configure_logging(os.environ.get("WARMROUTE_LOG_LEVEL", "INFO"))
     return create_app()
 
 
@@ -142,6 +140,7 @@ class _Buffered:
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
+        self.ended = False
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._status, self._headers = status, headers
@@ -150,7 +149,7 @@ class _Buffered:
         self._chunks.append(chunk)
 
     async def end(self) -> None:
-        pass
+        self.ended = True
 
     def answer(self) -> dict[str, Any]:
         return buffered(self._status, self._headers, b"".join(self._chunks))
@@ -174,6 +173,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         loop.run_until_complete(host.run(scope, request_body(event), sink))
     except Exception as fault:  # noqa: BLE001  the entry point
         _log("request-failed", fault, aws_request_id=context.aws_request_id)
+        if sink.ended:
+            return sink.answer()  # an app may raise after its answer, which is often the error in its own words
         body = orjson.dumps({"error": {"type": "api_error", "message": "the request failed"}})
         return buffered(500, [(b"content-type", b"application/json")], body)
     return sink.answer()

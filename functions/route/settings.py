@@ -9,6 +9,7 @@ from pathlib import Path
 from route.config import Config, ConfigError, load_config
 
 DEFAULT_REQUEST_S = 600.0
+LEVEL_VARIABLE = "WARMROUTE_LOG_LEVEL"
 MAX_BODY_BYTES = 6 * 1024 * 1024
 
 
@@ -31,8 +32,10 @@ class Settings:
 def settings_from_environment() -> Settings:
     """WARMROUTE_CONFIG, WARMROUTE_FACTS_TABLE, WARMROUTE_VIEWS_TABLE, AWS_REGION, WARMROUTE_DYNAMODB_URL (local).
 
-    ConfigError when the file is faulty or a secret cannot be had.
+    The log is configured too, at WARMROUTE_LOG_LEVEL: any server that starts the app by its name comes through
+    here, and has no other place to do it. ConfigError when the file is faulty or a secret cannot be had.
     """
+    configure_logging(os.environ.get(LEVEL_VARIABLE) or "INFO")
     config = load_config(Path(os.environ.get("WARMROUTE_CONFIG", "warmroute.yaml")))
     return Settings(
         config=config,
@@ -69,7 +72,14 @@ def _read_secret(reference: str) -> str:
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """JSON lines on stderr for the `warmroute` loggers: one event name, then its fields."""
+    """JSON lines on stderr for the `warmroute` loggers: one event name, then its fields.
+
+    ERROR is the highest level there is: rows that the store did not take are logged with it, and they are in no
+    other place. ConfigError for a level that has no name.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ConfigError(f"{LEVEL_VARIABLE}: {level!r} is no level; there are DEBUG, INFO, WARNING and ERROR")
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415
 
     handler = logging.StreamHandler()
@@ -77,5 +87,5 @@ def configure_logging(level: str = "INFO") -> None:
     handler.setFormatter(LambdaPowertoolsFormatter(log_record_order=order, location=None))
     logger = logging.getLogger("warmroute")
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    logger.setLevel(min(number, logging.ERROR))
     logger.propagate = False

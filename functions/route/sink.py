@@ -10,6 +10,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+STALLED_S = 60.0
+"""A caller who takes nothing for this long is gone, whatever the connection says."""
+
+
 class CallerGone(Exception):
     """The caller has closed the connection. Platforms that do not say so never raise this."""
 
@@ -32,6 +36,10 @@ class Sink:
     async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nobody is there any more: whatever runs for the caller ends now."""
         self.gone = True
         if self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time())
@@ -66,8 +74,28 @@ class Sink:
             self._watcher.cancel()
 
     async def _send_quietly(self, message: Message) -> None:
-        """A caller who has gone is not an error of ours; the exchange notices by `gone`."""
+        """A caller who has gone is not an error of ours; one who does not read for long counts as gone."""
+        if self.gone:
+            return
         try:
-            await self._send(message)
-        except OSError:
-            self.gone = True
+            with self._off_the_clock():
+                async with asyncio.timeout(STALLED_S):
+                    await self._send(message)
+        except OSError:  # a TimeoutError is one too
+            self._leave()
+
+    @contextmanager
+    def _off_the_clock(self) -> Iterator[None]:
+        """The time that the caller takes to read is not the provider's: the running deadline waits for it."""
+        scope, clock = self._scope, asyncio.get_running_loop().time
+        due = scope.when() if scope else None
+        if scope is None or due is None or scope.expired():
+            yield
+            return
+        began = clock()
+        scope.reschedule(None)
+        try:
+            yield
+        finally:
+            if not self.gone:
+                scope.reschedule(due + clock() - began)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,16 @@ def test_which_figure_wins() -> None:
     free = cost_of(usage, PRICE, reported_usd=reported, subscription=True)
     assert (free.usd, free.basis) == (Decimal(0), CostBasis.SUBSCRIPTION)
     assert cost_of(usage, None) == cost_of(None, PRICE) == UNKNOWN_COST
+
+
+@pytest.mark.case("U16")
+@pytest.mark.parametrize("more", [{"reported_usd": Decimal("0.00012")}, {"subscription": True}, {}])
+def test_a_saving_is_unknown_without_a_price_and_without_usage(more: dict[str, Any]) -> None:
+    """It is the difference of two rates times tokens: whoever names the cost does not say it, and it is not 0."""
+    usage = Usage(1000, cache_read=200)
+    assert cost_of(usage, PRICE, **more).saved_usd == Decimal("0.00054")
+    assert cost_of(usage, None, **more).saved_usd is None
+    assert cost_of(None, PRICE, **more).saved_usd is None
 
 
 @pytest.mark.case("U16")

@@ -1,10 +1,15 @@
 """Writes that count once, however often and by how many they are repeated."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from aiodynamo.expressions import HashKey
 from hypothesis import HealthCheck, given, settings
 
 from ledger.ids import new_inference_id
@@ -40,6 +45,41 @@ async def test_an_inference_is_written_open_and_closed_once(table: Table) -> Non
         NOW + 9,
     )
     assert len(closed.started) == 2
+
+
+async def test_an_attempt_is_listed_once_however_often_it_is_added(table: Table) -> None:
+    """A repeat finds it there and says so; one out of turn is not listed, nor another under the same number."""
+    one, second = inference(), Started(2, "other", "large", NOW + 7)
+    name = one.inference_id
+    assert not await table.add_started(name, second), "there is no such inference"
+    await table.open_inference(one)
+    assert [await table.add_started(name, second) for _ in range(3)] == [True] * 3
+    assert not await table.add_started(name, replace(second, provider="another"))
+    assert not await table.add_started(name, Started(4, "other", "large", NOW + 9))
+    assert await table.add_started(name, one.started[0])
+    stored, _ = await table.get_inference(name)
+    assert stored is not None
+    assert stored.started == (*one.started, second)
+
+
+async def test_a_closed_inference_lists_nothing_more(table: Table) -> None:
+    """Not even what it lists already: whoever closed it has written that attempt's row."""
+    one, second = inference(), Started(2, "other", "large", NOW + 7)
+    await table.open_inference(one)
+    assert await table.add_started(one.inference_id, second)
+    await table.close_inference(one.inference_id, at=NOW + 9, ending=Ending.ERROR, status=None)
+    assert not await table.add_started(one.inference_id, second)
+
+
+async def test_of_many_adders_one_adds(any_store_url: str) -> None:
+    """The same attempt from many at once: all hear that it is listed, and it is so once."""
+    async with fresh_table(any_store_url) as table:
+        one, second = inference(), Started(2, "other", "large", NOW + 7)
+        await table.open_inference(one)
+        assert all(await asyncio.gather(*(table.add_started(one.inference_id, second) for _ in range(12))))
+        stored, _ = await table.get_inference(one.inference_id)
+    assert stored is not None
+    assert stored.started == (*one.started, second)
 
 
 async def test_a_fact_is_written_once(table: Table) -> None:
@@ -169,3 +209,89 @@ async def test_no_store_is_a_store_error() -> None:
     async with open_table("facts", "views", endpoint_url="http://127.0.0.1:9", retry_s=0.2) as table:
         with pytest.raises(StoreError):
             await table.put_fact(fact())
+
+
+@asynccontextmanager
+async def _before(url: str, *, mute: int, loses: str) -> AsyncIterator[str]:
+    """A forwarder in front of a store. On its first `mute` connections one `request` or `answer` is lost."""
+    host, port = url.removeprefix("http://").split(":")
+    tasks = set[asyncio.Task[None]]()
+    count = 0
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def swallow(reader: asyncio.StreamReader) -> None:
+        while await reader.read(65_536):
+            pass
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        is_mute = count <= mute
+        tasks.add(asyncio.current_task())  # type: ignore[arg-type]
+        try:
+            if is_mute and loses == "request":
+                await swallow(reader)
+                return
+            from_store, to_store = await asyncio.open_connection(host, int(port))
+            answers = swallow(from_store) if is_mute else pass_on(from_store, writer)
+            await asyncio.gather(pass_on(reader, to_store), answers)
+            to_store.close()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.wait(tasks, timeout=1) if tasks else None
+
+
+@pytest.mark.parametrize("loses", ["request", "answer"])
+async def test_a_store_that_hangs_is_asked_again(dynamodb_url: str, table: Table, loses: str) -> None:
+    """One connection that says nothing costs one try, not the operation; what it did take counts once."""
+    one, second = inference(), Started(2, "other", "large", NOW + 7)
+    await table.open_inference(one)
+    async with (
+        _before(dynamodb_url, mute=1, loses=loses) as url,
+        open_table(table.facts, table.views, endpoint_url=url, retry_s=3) as before,
+    ):
+        began = time.monotonic()
+        assert await before.add_started(one.inference_id, second)
+        assert time.monotonic() - began < 3
+    stored, _ = await table.get_inference(one.inference_id)
+    assert stored is not None
+    assert stored.started == (*one.started, second)
+
+
+@pytest.mark.parametrize("retry_s", [0.2, 2])
+async def test_a_store_that_never_answers_is_a_store_error_in_time(
+    dynamodb_url: str, table: Table, retry_s: float
+) -> None:
+    """Whatever is asked: it is tried more than once where there is time, and given up after about `retry_s`."""
+    async with (
+        _before(dynamodb_url, mute=99, loses="request") as url,
+        open_table(table.facts, table.views, endpoint_url=url, retry_s=retry_s) as before,
+    ):
+        for ask in (before.put_fact(fact()), before.get_inference("x"), before.get_views([ViewKey("p", "s")])):
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="Timeout"):
+                await ask
+            assert retry_s / 2 < time.monotonic() - began < max(retry_s, 0.5) + 0.5
+
+
+async def test_a_query_of_several_pages_is_read_whole(table: Table) -> None:
+    """More than a page holds, in order; and no more than was asked for, though a page would hold it."""
+    items = [{"pk": "p", "sk": f"{n}", "text": "x" * 300_000} for n in range(8)]
+    for item in items:
+        await table.client.put_item(table.views, item)
+    query = partial(table._query, table.views, HashKey("pk", "p"))
+    assert [item["sk"] for item in await query()] == list("01234567")
+    assert [item["sk"] for item in await query(limit=6)] == list("012345")
+    assert [item["sk"] for item in await query(limit=2, scan_forward=False)] == ["7", "6"]

@@ -14,6 +14,7 @@ from route.dialects.base import BadAnswer, ErrorInAnswer, Features, UnaryReader
 from route.dialects.chat import CHAT, ChatStream
 from route.dialects.sse import encode
 from route.errors import ApiError, BadRequest
+from route.request import storable
 from tests.route.build import (
     DONE,
     RECEIPT,
@@ -113,6 +114,15 @@ def test_only_the_null_usage_is_cut_out(sent: bytes, left: bytes | None) -> None
     assert passed == says("a") + event(left) + says("b")
 
 
+@pytest.mark.parametrize("data", [b'{"choices": [],\ndata: "usage": {}}', b'{\r\ndata: "choices": []\r\ndata: }'])
+def test_a_receipt_goes_into_data_of_several_lines(data: bytes) -> None:
+    """It is one document on the wire, and stays one: a line of it without `data:` would be lost."""
+    _, held = read(asked(), [says("a"), finishes(), b"data: " + data + b"\n\n", DONE], RECEIPT)
+    [_, last] = documents(held)
+    assert (last["choices"], last["x_router"]) == ([], RECEIPT)
+    assert held.endswith(b"}\n\n" + DONE)
+
+
 def test_a_null_usage_over_two_lines_is_removed_too() -> None:
     """Data in several lines is one document, and stays one."""
     passed = b"".join(steps(unasked(), b'data: {"choices": [],\ndata: "usage": null}\n\n', says("b")))
@@ -183,6 +193,35 @@ def test_a_whole_answer_in_one_event_waits_for_the_end() -> None:
 def test_nothing_goes_on_after_the_terminator() -> None:
     """No client reads beyond `[DONE]`."""
     assert read(asked(), [says("a") + finishes() + DONE + says("b") + DONE]) == (says("a"), finishes() + DONE)
+
+
+def test_an_early_terminator_is_the_end() -> None:
+    """Nothing after it is passed on, and it is not either: what came before was no whole answer."""
+    reader = asked()
+    assert steps(reader, says("a"), DONE) == [says("a"), b""]
+    assert reader.done
+    assert steps(reader, says("b"), finishes(), DONE) == [b"", b"", b""]
+    with pytest.raises(BadAnswer):
+        reader.end()
+
+
+def test_a_reader_says_when_its_terminator_has_come() -> None:
+    """So that nobody waits for a connection's end; a whole document has no terminator but that."""
+    reader = asked()
+    steps(reader, says("a"), finishes(), USAGE_CHUNK)
+    assert not reader.done
+    steps(reader, DONE)
+    assert reader.done
+    assert not unary(WHOLE).done
+
+
+def test_comments_begin_nothing() -> None:
+    """A gateway sends them while it waits itself: until the first event the provider has not answered."""
+    reader = asked()
+    steps(reader, COMMENT, b"event: ping\n\n")
+    assert not reader.began
+    steps(reader, ROLE)
+    assert reader.began
 
 
 CUT = [
@@ -259,8 +298,26 @@ def test_a_null_error_is_none() -> None:
             chunk(choice({"function_call": {"name": "f"}})) + chunk(choice({"function_call": {"arguments": "{"}})),
             1,
         ),
+        (calls(call(0, "f", "{", id="a")) + calls(call(0, "f", "}", id="a")), 1),
+        (calls(call(0, "f", "{", id="a")) + calls(call(0, "f", "}")), 1),
+        (calls(call(0, "f", "{}", id="a")) + calls(call(0, "f", "{}", id="b")), 2),
+        (chunk(choice({"tool_calls": [{"function": {"name": "f"}}, {"function": {"name": "f"}}]})), 2),
+        (calls({"index": [0], "id": 7, "function": {"name": "f"}}, {"index": "x", "function": "f"}), 1),
     ],
-    ids=["none", "one", "split arguments", "parallel in one chunk", "parallel in turn", "two choices", "legacy"],
+    ids=[
+        "none",
+        "one",
+        "split arguments",
+        "parallel in one chunk",
+        "parallel in turn",
+        "two choices",
+        "legacy",
+        "name in each piece",
+        "name in each piece and id in the first",
+        "told apart by ids alone",
+        "without an index",
+        "of wrong types",
+    ],
 )
 @pytest.mark.case("U6")
 def test_tool_calls_are_counted(stream: bytes, count: int) -> None:
@@ -322,6 +379,29 @@ def test_usage_is_metered_whoever_asked() -> None:
             "Backend",
             0.00012,
         )
+
+
+UNFIT = [
+    ("eu\r\nx-evil: 1", "eux-evil: 1"),
+    ("a\x00\x1b[31mb\x7f\x85", "a[31mb"),
+    ("a\ud800b", "ab"),
+    ("\n", ""),
+    (" eu ", "eu"),
+    ("é日😀" * 200, ("é日😀" * 200)[:256]),
+    ("\x00" * 300 + "eu", "eu"),
+    (7, ""),
+]
+
+
+@pytest.mark.parametrize(("said", "kept"), UNFIT)
+def test_what_a_provider_says_of_itself_is_made_fit(said: object, kept: str) -> None:
+    """Once, where it is read: a header, a fact and a receipt then say the same of it, and each can carry it."""
+    reader = asked()
+    read(reader, [says("a", provider=said, model=said), finishes(model=None), DONE])
+    whole = unary(WHOLE | {"provider": said, "model": said})
+    for one in (reader, whole):
+        assert (one.served_by, one.served_model) == (kept, kept)
+        assert storable(one.served_by) == one.served_by
 
 
 @pytest.mark.case("U13")
@@ -403,13 +483,13 @@ def test_the_receipt_is_added_and_nothing_else(answer: Json, indent: int | None,
 @pytest.mark.parametrize(
     "data",
     [
-        b'{"choices":[],"n":123456789012345678901234567890}',
-        b'{"choices":[],"a":1.0,"b":1E5,"c":0.1000000000000000055}',
-        b'{"choices":[],"a":"\\u00e9\\ud83d\\ude00\\/"}',
-        b'{"choices":[],"a":"\\ud800"}',
-        b'{"choices":[],"a":1,"a":2}',
-        b'{ "choices" : [ ] ,\n\t"a" : { } }',
-        b'{"choices":[],"a":NaN,"b":1e999}',
+        b'{"choices":[{}],"n":123456789012345678901234567890}',
+        b'{"choices":[{}],"a":1.0,"b":1E5,"c":0.1000000000000000055}',
+        b'{"choices":[{}],"a":"\\u00e9\\ud83d\\ude00\\/"}',
+        b'{"choices":[{}],"a":"\\ud800"}',
+        b'{"choices":[{}],"a":1,"a":2}',
+        b'{ "choices" : [ { } ] ,\n\t"a" : { } }',
+        b'{"choices":[{}],"a":NaN,"b":1e999}',
     ],
 )
 def test_an_answer_keeps_its_bytes(data: bytes) -> None:
@@ -438,11 +518,13 @@ def test_an_empty_object_gets_no_comma() -> None:
         b'{"choices":[',
         b"{}",
         b'{"choices":null}',
+        b'{"choices":[]}',
+        b'{"choices":[null]}',
         b'{"id":"x"}',
         b'{"error":null}',
         b'{"choices":"x"}',
-        '{"choices":[]}'.encode("utf-16"),
-        b'{"choices":[],"n":' + b"9" * 5000 + b"}",
+        '{"choices":[{}]}'.encode("utf-16"),
+        b'{"choices":[{}],"n":' + b"9" * 5000 + b"}",
         b'{"choices":' + b"[" * 5000 + b"]" * 5000 + b"}",
     ],
 )

@@ -76,7 +76,7 @@ def test_a_redirect_is_no_answer(status: int) -> None:
         (TooSlow("first_token"), Verdict(Kind.TIMEOUT, True, 504)),
         (TooSlow("gap"), Verdict(Kind.TIMEOUT, True, 504)),
         (TooSlow("attempt"), Verdict(Kind.TIMEOUT, True, 504)),
-        (TooSlow("request"), Verdict(Kind.TIMEOUT, False, 504)),
+        (TooSlow("request"), Verdict(Kind.OUT_OF_TIME, False, 504)),
     ],
 )
 @pytest.mark.case("P5")
@@ -210,6 +210,10 @@ def test_out_of_memory_is_only_said_by_a_server() -> None:
         ({"code": "insufficient_quota", "type": None}, Kind.RATE_LIMITED, 429, True),
         ({"code": 429, "message": "busy"}, Kind.RATE_LIMITED, 429, True),
         ({"code": 503, "type": "whatever"}, Kind.OVERLOADED, 503, True),
+        ({"code": "429"}, Kind.RATE_LIMITED, 429, True),
+        ({"code": "503", "type": "invalid_request_error"}, Kind.OVERLOADED, 503, True),
+        ({"code": "200"}, Kind.SERVER_ERROR, 500, True),
+        ({"code": "4290"}, Kind.SERVER_ERROR, 500, True),
         ({"code": 200}, Kind.SERVER_ERROR, 500, True),
         ({"code": True}, Kind.SERVER_ERROR, 500, True),
         ({"code": ["x"], "type": {"y": 1}}, Kind.SERVER_ERROR, 500, True),
@@ -225,7 +229,7 @@ def test_out_of_memory_is_only_said_by_a_server() -> None:
     ],
 )
 def test_an_error_inside_a_200(error: object, kind: Kind, status: int, onwards: bool) -> None:
-    """By its code, else its type, else a server's fault; the provider's own status was 200."""
+    """By its code, a number or one as text, else its type, else a server's fault; the status itself was 200."""
     assert inside(error) == Verdict(kind, onwards, status, 200)
 
 
@@ -246,8 +250,9 @@ def test_every_kind_has_a_row() -> None:
     by_status = {kind for kind, _ in BY_STATUS.values()}
     by_wording = {Kind.CONTEXT_OVERFLOW, Kind.CONTENT_FILTER, Kind.OUT_OF_MEMORY}
     by_class = {refused(500).kind, refused(302).kind, classify(Unreachable("x", accepted=False), NOW).kind}
-    not_from_providers = {Kind.CANCELLED, Kind.LOST}
-    assert by_status | by_wording | by_class | not_from_providers == set(Kind)
+    by_deadline = {classify(TooSlow("request"), NOW).kind}
+    not_from_providers = {Kind.CANCELLED, Kind.LOST, Kind.INTERNAL}
+    assert by_status | by_wording | by_class | by_deadline | not_from_providers == set(Kind)
 
 
 def test_every_error_type_leads_to_a_row() -> None:
@@ -279,21 +284,54 @@ LATER = datetime.fromtimestamp(NOW / 1000 + 30, UTC)
         ({"retry-after": "inf"}, None),
         ({"retry-after": ""}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Mon, 20 Nov 2026 00:00:00 +99999999999999999999999"}, None),
+        ({"retry-after": "Mon, 20 Nov 99999999999999999999 00:00:00 GMT"}, None),
+        ({"anthropic-ratelimit-tokens-reset": "0001-01-01T00:00:00+23:59"}, 0),
+        ({"x-ratelimit-reset-requests": "6m0s"}, 360),
+        ({"x-ratelimit-reset-requests": "1d2h3m4.5s"}, 93_784.5),
+        ({"x-ratelimit-reset-tokens": "1s"}, 1),
+        ({"x-ratelimit-reset-tokens": "250ms"}, 0.25),
+        ({"x-ratelimit-reset-tokens": "30"}, 30),
+        ({"x-ratelimit-reset-tokens": "1s and more"}, None),
+        ({"x-ratelimit-reset-tokens": "9" * 400 + "d"}, None),
+        ({"x-ratelimit-reset-requests": "6m0s", "x-ratelimit-reset-tokens": "1s"}, 360),
+        (
+            {"x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-requests": "17"}
+            | {"x-ratelimit-reset-tokens": "1s", "x-ratelimit-remaining-tokens": "0"},
+            1,
+        ),
+        ({"retry-after": "7", "x-ratelimit-reset-requests": "6m0s"}, 7),
+        ({"x-ratelimit-reset": str(NOW + 30_000)}, 30),
+        ({"x-ratelimit-reset": str(NOW - 1)}, 0),
+        ({"x-ratelimit-reset": str(NOW // 1000 + 30)}, 30),
+        ({"x-ratelimit-reset": "12"}, 12),
+        ({"x-ratelimit-reset": "soon"}, None),
     ],
 )
 def test_when_a_provider_wants_to_be_asked_again(headers: dict[str, str], seconds: float | None) -> None:
-    """Milliseconds before seconds before an HTTP date before a quota's reset; what is no time is none."""
+    """Milliseconds before seconds before a date before a quota's reset, that of the one which is used up where
+    the provider says so; what is no time, or one beyond all dates, is none."""
     assert retry_after_s(headers, NOW) == seconds
     assert classify(Refused(429, headers, b""), NOW).retry_after_s == seconds
 
 
-DATE_LIKE = st.text("0123456789-+:TZ .,GMTWedOct", max_size=40) | st.text(max_size=20) | st.datetimes().map(str)
+DATE_LIKE = (
+    st.text("0123456789-+:TZ .,GMTWedOct", max_size=40)
+    | st.text(max_size=20)
+    | st.text("0123456789.dhms", max_size=20)
+    | st.datetimes().map(str)
+    | st.integers().map("Mon, 20 Nov 2026 00:00:00 {:+}".format)
+    | st.integers().map(str)
+)
 
 
 @given(DATE_LIKE)
 def test_no_header_breaks_us(value: str) -> None:
     """Whatever a provider sends: nothing, or a finite number of seconds that is not negative."""
-    for name in ("retry-after", "retry-after-ms", "anthropic-ratelimit-tokens-reset"):
+    for name in (
+        *("retry-after", "retry-after-ms", "anthropic-ratelimit-tokens-reset"),
+        *("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+    ):
         seconds = retry_after_s({name: value}, NOW)
         assert seconds is None or 0 <= seconds < float("inf")
 

@@ -102,6 +102,17 @@ FAULTS: dict[str, tuple[Json, str]] = {
     "context": (with_model(context_tokens=0), "providers.0.models.0.context_tokens: "),
     "quality": (with_model(quality=1.01), "providers.0.models.0.quality: "),
     "quality nan": (with_model(quality=float("nan")), "providers.0.models.0.quality: "),
+    "quality true": (with_model(quality=True), "providers.0.models.0.quality: "),
+    "context true": (with_model(context_tokens=True), "providers.0.models.0.context_tokens: "),
+    "output true": (with_model(max_output_tokens=True), "providers.0.models.0.max_output_tokens: "),
+    "attempts true": (
+        document(profiles={"p": {"routes": ["acme/small"], "max_attempts": True}}),
+        "profiles.p.max_attempts: Value error, must be a number, not true or false",
+    ),
+    "deadline true": (
+        document(profiles={"p": {"routes": ["acme/small"], "deadlines": {"gap_s": True}}}),
+        "profiles.p.deadlines.gap_s: ",
+    ),
     "capability": (with_model(capabilities={"tool": True}), "providers.0.models.0.capabilities.tool: "),
     "price key": (with_model(price={"input_per_mtok": 1}), "providers.0.models.0.price.output_per_mtok: "),
     "profile key": (document(profiles={"p": {"routes": ["acme/small"], "rotes": []}}), "profiles.p.rotes: "),
@@ -175,6 +186,18 @@ BUDGET = {"scope": "provider:acme", "period": "month", "limit_usd": 5}
 def test_a_faulty_budget_is_refused(more: Json, said: str) -> None:
     """A budget that would never hold must not look as if it did."""
     assert said in fault(document(budgets=[BUDGET | more]))
+
+
+@pytest.mark.parametrize("action", ["skip", "warn"])
+def test_a_budget_needs_to_know_what_is_spent(action: str) -> None:
+    """A model without a price costs nobody knows what: such a budget could not be held."""
+    acme = provider("acme", model(), model("large") | {"price": None})
+    only = {"profiles": ONE, "budgets": [BUDGET | {"action": action}]}
+    said = fault(document(providers=[acme], **only))
+    assert "budgets.0.scope: the spend would not be known, since providers.0.models.1 has no price" in said
+    assert "models.0" not in said
+    for known in (acme | {"subscription": True}, provider("acme", model(), model("large"))):
+        assert loaded(document(providers=[known, provider("other", {"model": "small"})], **only)).budgets
 
 
 NOT_MONEY = [-0.01, -1, float("nan"), float("inf"), True, False, None, "three", "", [3], "NaN", "-1"]

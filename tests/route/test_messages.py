@@ -126,6 +126,9 @@ def test_nothing_goes_on_after_the_terminator() -> None:
         START + delta(type="text_delta", text="a"),
         START + delta(type="text_delta", text="a") + BLOCK_STOP,
         START + message_delta(output_tokens=2),
+        START + delta(type="text_delta", text="a") + BLOCK_STOP + MESSAGE_STOP,
+        START + message_event("message_delta", delta={"stop_reason": None}, usage={}) + MESSAGE_STOP,
+        START + message_event("message_delta", usage={}) + MESSAGE_STOP,
         START + END[:-1],
         START[:-9],
         START + DONE,
@@ -135,7 +138,7 @@ def test_nothing_goes_on_after_the_terminator() -> None:
 )
 @pytest.mark.case("C19")
 def test_an_unfinished_stream_is_a_failure(stream: bytes) -> None:
-    """Without `message_stop` some clients report an end that never was."""
+    """Without `message_stop`, or without a stop reason before it, some clients report an end that never was."""
     with pytest.raises(BadAnswer):
         read(MessagesStream(), [stream])
 

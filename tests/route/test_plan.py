@@ -184,6 +184,26 @@ def test_a_warning_budget_skips_nothing() -> None:
     assert keys(plan(request(), warning, snapshot=spent("99"))) == [ACME, OTHER]
 
 
+@pytest.mark.parametrize(("amount", "count"), [("0", 0), ("4.99", 0), ("5", 1), ("99", 1)])
+def test_a_warning_budget_warns(amount: str, count: int) -> None:
+    """From the moment the limit is reached, with the scope and both amounts, and without a change of the plan."""
+    warning = config(budgets=[MONTHLY | {"action": "warn"}])
+    decided = plan(request(), warning, snapshot=spent(amount))
+    told = {"scope": "provider:acme", "period": "month", "spent_usd": amount, "limit_usd": "5"}
+    assert decided.warnings == (told,) * count
+    assert decided.pack() == replace(decided, warnings=()).pack()
+
+
+def test_only_those_are_warned_of_who_may_be_used() -> None:
+    """Not a provider outside the chain, not one whose routes are out, and a budget that skips warns of nothing."""
+    warn = MONTHLY | {"action": "warn"}
+    outside = config(budgets=[warn], profiles={"default": {"routes": ["other/small"]}})
+    off = config(providers=[provider(enabled=False), provider("other")], profiles=CHAIN, budgets=[warn])
+    both = config(budgets=[warn | {"limit_usd": 1}, MONTHLY])
+    for limited in (outside, off, BUDGETED, both):
+        assert plan(request(config=limited), limited, snapshot=spent("99")).warnings == ()
+
+
 @pytest.mark.parametrize(("before", "hot"), [(1, True), (0, False), (-1, False)])
 @pytest.mark.case("U9")
 def test_the_warm_route_is_first_while_its_cache_is_alive(before: int, hot: bool) -> None:
@@ -349,7 +369,7 @@ MUTATIONS: list[tuple[str, object]] = [
     ("providers.0.models.0.price.input_per_mtok", 3.01),
     ("providers.0.models.0.price.output_per_mtok", 14),
     ("providers.0.models.0.price.cache_read_per_mtok", 0.3),
-    ("providers.0.models.0.price", None),
+    ("providers.1.models.0.price", None),
     ("providers.0.models.0.quality", 0.81),
     ("providers.0.models.0.context_tokens", 1001),
     ("providers.0.models.0.wire_model", "small-2026-02"),

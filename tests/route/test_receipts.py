@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.folds.session import Session
+from ledger.folds.session import Session, add_facts
 from ledger.items import Fact
 from ledger.moments import iso
 from ledger.outcomes import Ending, Outcome
 from ledger.prices import CostBasis, Price, cost_of
 from ledger.usage import Usage
 from route.plan import Plan
-from route.receipts import add_facts, answer_headers, make_receipt, session_totals, usage_document
+from route.receipts import answer_headers, make_receipt, session_totals, usage_document
 from tests.ledger.make import FACTS, NOW, fact, inference
 from tests.route.build import Json, plan, request
 
@@ -23,6 +23,10 @@ PLAN: Plan = plan(request())
 
 def receipt(*facts: Fact, session: Session | None = None, now: int = NOW, decided: Plan = PLAN) -> Json:
     return make_receipt(inference(), facts, decided, session, now)
+
+
+def saving(usd: str | None, **more: Any) -> Fact:
+    return fact(usage=Usage(1), saved_usd=None if usd is None else Decimal(usd), **more)
 
 
 def priced(usd: str | None, basis: CostBasis | None = CostBasis.COMPUTED, **more: Any) -> Fact:
@@ -71,6 +75,24 @@ def test_an_unknown_cost_stays_unknown(facts: list[Fact], cost: str | None, wast
     assert (told["cost_usd"], told["wasted_usd"]) == (cost, wasted)
     if cost is None:
         assert told["cost_basis"] is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "saved"),
+    [
+        ([saving("0.01")], "0.01"),
+        ([saving("0")], "0"),
+        ([saving(None)], None),
+        ([saving(None, ok=False), saving("0.01", n=2)], None),
+        ([saving("0.02", ok=False), saving("0.01", n=2)], "0.03"),
+        ([fact(ok=False, cost_usd=Decimal(0), saved_usd=Decimal(0)), saving("0.01", n=2)], "0.01"),
+        ([fact(cost_usd=None, saved_usd=None)], None),
+    ],
+)
+@pytest.mark.case("U16")
+def test_an_unknown_saving_stays_unknown(facts: list[Fact], saved: str | None) -> None:
+    """Null as soon as one part is not known, never 0; a refused attempt saved exactly nothing."""
+    assert receipt(*facts)["saved_usd"] == saved
 
 
 @pytest.mark.parametrize(
@@ -157,7 +179,7 @@ def test_a_session_s_totals() -> None:
     cached = Usage(100, cache_read=40, output=7)
     facts = [
         fact(closes=Ending.OK, usage=cached, cost_usd=Decimal("0.01"), saved_usd=Decimal("0.001")),
-        fact(NOW + 1, closes=Ending.OK, model="large", provider="other", served_by="x"),
+        fact(NOW + 1, closes=Ending.OK, model="large", provider="other", served_by="x", cost_usd=Decimal(0)),
         fact(NOW + 2, ok=False, closes=Ending.ERROR),
         fact(NOW + 3, outcome=Outcome.STREAM_INTERRUPTED, closes=Ending.ERROR),
     ]

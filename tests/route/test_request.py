@@ -5,15 +5,26 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
+import warmroute
 from ledger.items import ApiKey
 from route.config import Config
 from route.dialects.base import dump
 from route.dialects.messages import MESSAGES
 from route.errors import BadRequest, Forbidden, NotFound
-from route.request import MAX_LABEL, MAX_LEVELS, Choice, choose, estimate_tokens, parse_body, storable
+from route.request import (
+    MAX_LABEL,
+    MAX_LEVELS,
+    Choice,
+    choose,
+    estimate_tokens,
+    origin_of_refused,
+    parse_body,
+    storable,
+)
 from tests.route.build import KEY, Json, body, config, document, request
 
 SECRET = "swordfish"
@@ -204,6 +215,18 @@ def test_a_key_may_be_bound_to_profiles() -> None:
         assert caught.value.code == "profile_not_allowed"
 
 
+def test_a_refused_profile_is_named_as_it_was_asked_for() -> None:
+    """A pinned route, a model and an alias have no profile: then by the model, and never by an empty name."""
+    bound = ApiKey("d" * 64, "amy", "acme-inc", profiles=("large",))
+    aliased = config(aliases={"gpt-4o": "acme/large"})
+    cases = [(body(profile="messages"), "messages"), (body(), "default"), (body(model="gpt-4o"), "gpt-4o")]
+    cases += [(body(model=name), name) for name in ("acme/large", "small")]
+    for asked, name in cases:
+        with pytest.raises(Forbidden, match=f"may not use '{name}', only the profiles large") as caught:
+            request(asked, key=bound, config=aliased)
+        assert len(str(caught.value)) < 100
+
+
 SESSIONS = {
     "x-warmroute-session": "ours",
     "x-claude-code-session-id": "claude",
@@ -237,6 +260,60 @@ def test_an_agent_s_own_field_comes_last() -> None:
     assert request(asked, {"x-session-id": "opencode"}).origin.session == "opencode"
     assert request(asked, SESSIONS).origin.session == "ours"
     assert request(asked).body["prompt_cache_key"] == "codex-7"
+
+
+CLAUDE_CODE = '{"device_id":"d","account_uuid":"","session_id":"s-1"}'
+
+
+@pytest.mark.parametrize(
+    ("user_id", "session"),
+    [
+        (CLAUDE_CODE, "s-1"),
+        ("user_1", "user_1"),
+        ('{"session_id":""}', '{"session_id":""}'),
+        ('{"session_id":7}', '{"session_id":7}'),
+        ("{not JSON", "{not JSON"),
+        ('{"a":' * 9000, ""),
+        ("x" * 257, ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+@pytest.mark.case("U12")
+def test_the_user_of_a_message_is_a_session_of_last_resort(user_id: object, session: str) -> None:
+    """`metadata.user_id`: the session in it, where there is one, else all of it; after every header."""
+    asked = body(metadata={"user_id": user_id})
+    assert request(asked, dialect=MESSAGES).origin.session == session
+    assert request(asked, {"x-session-id": "opencode"}, dialect=MESSAGES).origin.session == "opencode"
+    assert MESSAGES.upstream_body(asked, "m")["metadata"] == {"user_id": user_id}
+    assert request(body(metadata=user_id), dialect=MESSAGES).origin.session == ""
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("%2é "), min_size=1)
+
+
+@given(PRINTABLE.filter(lambda sid: sid == sid.strip() and len(sid) <= MAX_LABEL))
+@example("ü")
+@example("%C3%BC")
+@example("100%")
+@example("a%20b/c?d")
+def test_any_session_of_the_client_arrives_as_it_was_given(sid: str) -> None:
+    """Through a header as it is on the wire: no two ids are one session, and none is another's escape."""
+    sent = warmroute.session(sid).wire_id
+    headers = dict(Headers(raw=[(b"x-warmroute-session", sent.encode("ascii"))]))
+    assert request(headers=headers).origin.session == sid
+
+
+@pytest.mark.parametrize(
+    ("header", "sid"), [("a%20b", "a b"), ("100%", "100%"), ("%zz", "%zz"), ("%FF", "%FF"), ("plain", "plain")]
+)
+def test_a_session_header_is_percent_decoded(header: str, sid: str) -> None:
+    """Whoever wrote it, and where it is no escape of UTF-8 it stays; a session in the body is never decoded."""
+    headers = {"x-warmroute-session": header}
+    assert request(headers=headers).origin.session == sid
+    assert request(body(session=header)).origin.session == header
+    assert request(headers={"x-session-id": header}).origin.session == header
+    assert origin_of_refused(MESSAGES, {}, headers, KEY).session == sid
 
 
 @pytest.mark.parametrize(("length", "fits"), [(MAX_LABEL, True), (MAX_LABEL + 1, False)])

@@ -8,6 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from route import runtime
 from route.asgi_host import App, Receive, Send
@@ -70,6 +74,28 @@ def test_the_buffered_handler_answers_a_fault_with_a_500(
     answer = runtime.handler(url_event(), CONTEXT)
     assert (answer["statusCode"], "half" in answer["body"]) == (500, False)
     assert "SECRET" not in answer["body"] + capsys.readouterr().err
+
+
+def test_the_buffered_handler_gives_the_app_s_own_error(
+    buffered_app: list[App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A framework answers in its own words and raises again for the log: the answer is whole, so it goes out."""
+
+    async def fail(_request: Request) -> Response:
+        raise ValueError("SECRET")
+
+    async def say(_request: Request, _error: Exception) -> Response:
+        return Response(b'{"error": "in the dialect"}', 500, media_type="application/json")
+
+    buffered_app.append(
+        Starlette(
+            routes=[Route("/{path:path}", fail, methods=["GET", "POST"])], exception_handlers={Exception: say}
+        )
+    )
+    answer = runtime.handler(url_event(), CONTEXT)
+    assert (answer["statusCode"], answer["body"]) == (500, '{"error": "in the dialect"}')
+    logged = capsys.readouterr().err
+    assert ("request-failed" in logged, "SECRET" in logged) == (True, False)
 
 
 async def test_streamed_and_buffered_answers_share_their_head(

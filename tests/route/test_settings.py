@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.stack import ROOT
+from route.app import create_app
 from route.config import ConfigError
 from route.settings import configure_logging, read_secrets, settings_from_environment
 
@@ -19,9 +20,19 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def logged() -> Iterator[logging.Logger]:
+    """The router's logger, left as it was."""
+    logger = logging.getLogger("warmroute")
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    yield logger
+    logger.handlers[:], level, logger.propagate = before
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, logged: logging.Logger) -> pytest.MonkeyPatch:
     """What the example needs, and no settings of anyone else."""
-    for name in ("FACTS_TABLE", "VIEWS_TABLE", "DYNAMODB_URL"):
+    for name in ("FACTS_TABLE", "VIEWS_TABLE", "DYNAMODB_URL", "LOG_LEVEL"):
         monkeypatch.delenv(f"WARMROUTE_{name}", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
     for name, value in ENVIRONMENT.items():
@@ -68,14 +79,41 @@ def test_each_secret_is_read_once(environment: pytest.MonkeyPatch) -> None:
     assert read_secrets(["env:OPENAI_API_KEY"] * 2) == {"env:OPENAI_API_KEY": "sk-o"}
 
 
-@pytest.fixture
-def logged() -> Iterator[logging.Logger]:
-    """The router's logger, left as it was."""
-    logger = logging.getLogger("warmroute")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield logger
-    logger.handlers[:], level, logger.propagate = before
-    logger.setLevel(level)
+def test_an_app_from_the_environment_logs(
+    environment: pytest.MonkeyPatch, logged: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever server starts the app by its name: no entry point of ours need have run before."""
+    logged.handlers[:] = []
+    environment.setenv("WARMROUTE_LOG_LEVEL", "debug")
+    create_app()
+    logging.getLogger("warmroute.route").debug("some-event")
+    assert json.loads(capsys.readouterr().err)["message"] == "some-event"
+
+
+def test_an_app_with_settings_leaves_the_log_alone(
+    environment: pytest.MonkeyPatch, logged: logging.Logger
+) -> None:
+    """Whoever puts the router together by hand has a log of their own."""
+    settings = settings_from_environment()
+    logged.handlers[:] = []
+    create_app(settings)
+    assert logged.handlers == []
+
+
+@pytest.mark.parametrize("level", ["ERROR", "critical", "FATAL"])
+def test_no_level_hides_a_spill(level: str, logged: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that the store did not take are in the log alone, at ERROR: no level is above that."""
+    configure_logging(level)
+    logging.getLogger("warmroute.route").error("ledger-spilled", extra={"item": "{}"})
+    logging.getLogger("warmroute.route").warning("something-else")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["ledger-spilled"]
+
+
+def test_a_level_that_there_is_not_is_named(environment: pytest.MonkeyPatch, logged: logging.Logger) -> None:
+    """With the setting to change, before anything is served."""
+    environment.setenv("WARMROUTE_LOG_LEVEL", "LOUD")
+    with pytest.raises(ConfigError, match="WARMROUTE_LOG_LEVEL: 'LOUD'"):
+        settings_from_environment()
 
 
 def test_the_log_is_json_lines(logged: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ the head (until the first content, so that a failure before it can still go to a
 """
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from route.wire import RECEIPT_FIELD
 Document = dict[str, Any]
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 CHARS_PER_TOKEN = 4
+MAX_SAID = 256
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class BadAnswer(Exception):
@@ -59,7 +62,11 @@ class Features:
 
 
 class Reader(ABC):
-    """Reads one answer as it passes. `usage` is None until the provider has said any."""
+    """Reads one answer as it passes. `usage` is None until the provider has said any.
+
+    `began`: the provider has sent more than comments. `done`: the answer's terminator has been read, so nothing
+    that follows belongs to it; only `end` tells whether the answer was whole by then.
+    """
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -70,6 +77,12 @@ class Reader(ABC):
         self.output_chars = 0
         self.began = False
         self.content_seen = False
+        self.done = False
+
+    def heard(self, *, model: object, backend: object = None) -> None:
+        """What the provider says of itself, made fit for headers, facts and receipts; no word changes nothing."""
+        self.served_model = _printable(model) or self.served_model
+        self.served_by = _printable(backend) or self.served_by
 
     @abstractmethod
     def feed(self, chunk: bytes) -> bytes:
@@ -93,7 +106,7 @@ class Reader(ABC):
 
 
 class UnaryReader(Reader):
-    """A whole JSON document. The dialect looks at it once it is complete."""
+    """A whole JSON document, looked at once it is complete. Never `done`: only HTTP says where it ends."""
 
     def __init__(self, look: "Look") -> None:
         super().__init__()
@@ -127,11 +140,15 @@ class StreamReader(Reader):
         self._splitter = Splitter()
         self._head: list[bytes] = []
         self._tail: list[Event] = []
-        self.done = False
 
     @abstractmethod
     def place(self, event: Event) -> tuple[Place, Event]:
         """Looks at an event: where it belongs, and the event as it shall go on."""
+
+    @property
+    @abstractmethod
+    def is_whole(self) -> bool:
+        """Whether all that a finished answer says had been said when its terminator came."""
 
     @abstractmethod
     def carries_receipt(self, event: Event) -> bool:
@@ -147,8 +164,9 @@ class StreamReader(Reader):
     def _pass(self, event: Event) -> bytes:
         if self.done:
             return b""
+        # A comment is no sign that the answer has begun: gateways send some while they wait themselves.
+        self.began = self.began or event.data is not None
         place, event = (Place.HEAD, event) if event.data is None else self.place(event)
-        self.began = True
         if place is Place.DROP:
             return b""
         if place is Place.TAIL or (place is Place.HEAD and self._tail):
@@ -165,13 +183,17 @@ class StreamReader(Reader):
     def end(self) -> None:
         if not self.done:
             raise BadAnswer("the stream ended without its terminator")
+        if not self.is_whole:
+            raise BadAnswer("the stream's terminator came before its end")
 
     def tail(self, receipt: Document | None) -> bytes:
         events = [event.raw for event in self._tail]
         places = [i for i, event in enumerate(self._tail) if self.carries_receipt(event)]
         if receipt is not None and places:
             event = self._tail[places[-1]]
-            events[places[-1]] = encode(splice(event.data or b"{}", receipt), event.name)
+            # Data in several lines is one document, and between its tokens a blank is as good as a new line.
+            line = (event.data or b"{}").replace(b"\n", b" ")
+            events[places[-1]] = encode(splice(line, receipt), event.name)
         return b"".join((*self._head, *events))
 
 
@@ -248,6 +270,11 @@ def splice(data: bytes, receipt: Document | None) -> bytes:
 def text(value: object) -> str:
     """A string field that may be missing or of a wrong type."""
     return value if isinstance(value, str) else ""
+
+
+def _printable(value: object) -> str:
+    """Without what no header or table takes: control characters, half characters, too many of them."""
+    return _UNPRINTABLE.sub("", text(value)).strip()[:MAX_SAID]
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from route.errors import ApiError, BadRequest
 
 DONE = b"[DONE]"
 _NO_CONTENT = ("role",)
+_LEGACY = -1  # where a call stands that has no index because there can be only one
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,?')
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
@@ -39,10 +40,11 @@ class ChatStream(StreamReader):
         self._usage_asked = usage_asked
         self._seen: set[int] = set()
         self._finished: set[int] = set()
+        self._called: dict[tuple[int, int], set[str]] = {}
 
     def place(self, event: Event) -> tuple[Place, Event]:
         if event.data is not None and event.data.strip() == DONE:
-            self.done = bool(self._finished) and self._finished >= self._seen
+            self.done = True
             return Place.TAIL, event
         chunk = parse_object(event.data or b"")
         if chunk.get("error"):
@@ -61,10 +63,8 @@ class ChatStream(StreamReader):
         for choice in choices:
             delta = mapping(choice.get("delta"))
             self.output_chars += _chars(delta)
-            # A call's first piece carries its name; the pieces after that only arguments.
-            self.tool_calls += sum(bool(call.get("name")) for call in _calls(delta))
-            index = choice.get("index")
-            number = index if isinstance(index, int) else 0
+            number = _number(choice.get("index"), 0)
+            self.tool_calls += self._new_calls(number, delta)
             self._seen.add(number)
             if choice.get("finish_reason"):
                 self._finished.add(number)
@@ -74,6 +74,26 @@ class ChatStream(StreamReader):
             value for c in choices for key, value in mapping(c.get("delta")).items() if key not in _NO_CONTENT
         )
         return Place.CONTENT if has_content else Place.HEAD
+
+    def _new_calls(self, choice: int, delta: Mapping[str, Any]) -> int:
+        """How many calls begin here. A name begins one, but some servers repeat it with every piece of a call."""
+        pieces = [
+            (_number(call.get("index"), place), text(call.get("id")), mapping(call.get("function")))
+            for place, call in enumerate(maps(delta.get("tool_calls")))
+        ]
+        pieces += [(_LEGACY, "", call) for call in maps([delta.get("function_call")])]
+        new = 0
+        for index, call_id, function in pieces:
+            known = self._called.setdefault((choice, index), set())
+            # Without an id a piece belongs to the call before it; servers that never count go by ids alone.
+            if function.get("name") and (call_id not in known if call_id else not known):
+                known.add(call_id)
+                new += 1
+        return new
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._finished) and self._finished >= self._seen
 
     def carries_receipt(self, event: Event) -> bool:
         return event.data is not None and event.data.strip() != DONE
@@ -86,6 +106,10 @@ def _without_usage(event: Event, chunk: Document) -> Event:
         return Event(_NULL_USAGE.sub(b"", event.raw), event.name, _NULL_USAGE.sub(b"", data))
     data = dump({name: value for name, value in chunk.items() if name != "usage"})
     return Event(encode(data, event.name), event.name, data)
+
+
+def _number(index: object, otherwise: int) -> int:
+    return index if isinstance(index, int) else otherwise
 
 
 def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -106,15 +130,15 @@ def _meter(reader: Reader, document: Document) -> None:
     if isinstance(usage, Mapping):
         reader.usage = from_openai(usage)
         reader.reported_usd = usage.get("cost", reader.reported_usd)
-    reader.served_model = text(document.get("model")) or reader.served_model
-    reader.served_by = text(document.get("provider")) or reader.served_by
+    reader.heard(model=document.get("model"), backend=document.get("provider"))
 
 
 def _look(reader: Reader, document: Document) -> None:
-    if not isinstance(document.get("choices"), list):
+    choices = maps(document.get("choices"))
+    if not choices:
         raise BadAnswer("the answer has no choices")
     _meter(reader, document)
-    for choice in maps(document["choices"]):
+    for choice in choices:
         message = mapping(choice.get("message"))
         reader.output_chars += _chars(message)
         reader.tool_calls += len(_calls(message))

@@ -1,5 +1,6 @@
 """Anthropic's messages."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ class MessagesStream(StreamReader):
     def __init__(self) -> None:
         super().__init__()
         self._usage: dict[str, Any] = {}
+        self._stopped = False
 
     def place(self, event: Event) -> tuple[Place, Event]:
         document = parse_object(event.data or b"")
@@ -55,7 +57,7 @@ class MessagesStream(StreamReader):
         match kind:
             case "message_start":
                 message = mapping(document.get("message"))
-                self.served_model = text(message.get("model"))
+                self.heard(model=message.get("model"))
                 self._meter(mapping(message.get("usage")))
                 return Place.HEAD, event
             case "content_block_start":
@@ -71,6 +73,7 @@ class MessagesStream(StreamReader):
                 )
                 return Place.CONTENT, event
             case "message_delta":
+                self._stopped = self._stopped or bool(mapping(document.get("delta")).get("stop_reason"))
                 self._meter(mapping(document.get("usage")))
                 return Place.TAIL, event
             case "message_stop":
@@ -85,6 +88,10 @@ class MessagesStream(StreamReader):
         if self._usage:
             self.usage = from_anthropic(self._usage)
 
+    @property
+    def is_whole(self) -> bool:
+        return self._stopped
+
     def carries_receipt(self, event: Event) -> bool:
         return self.done and event is self._tail[-1]
 
@@ -98,11 +105,22 @@ def _look(reader: Reader, document: Document) -> None:
     usage = document.get("usage")
     if isinstance(usage, Mapping):
         reader.usage = from_anthropic(usage)
-    reader.served_model = text(document.get("model"))
+    reader.heard(model=document.get("model"))
     for block in maps(document["content"]):
         reader.output_chars += len(text(block.get("text"))) + len(text(block.get("thinking")))
         reader.output_chars += len(dump(block["input"])) if isinstance(block.get("input"), Mapping) else 0
         reader.tool_calls += block.get("type") == "tool_use"
+
+
+def _agent_session(body: Document) -> str:
+    """What an agent puts into `metadata.user_id`: some a JSON document, with the session in it."""
+    said = text(mapping(body.get("metadata")).get("user_id"))
+    if not said.startswith("{"):
+        return said
+    try:
+        return text(mapping(json.loads(said)).get("session_id")) or said
+    except (ValueError, RecursionError):
+        return said
 
 
 class Messages(Dialect):
@@ -124,6 +142,7 @@ class Messages(Dialect):
             and mapping(body.get("tool_choice")).get("type") != "none",
             images=any(p.get("type") == "image" for p in (*parts, *nested)),
             session=text(body.get("session")),
+            agent_session=_agent_session(body),
         )
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:

@@ -17,7 +17,7 @@ from route.dialects.base import Document, dump
 PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key")
 """Headers of the caller that belong to the request. Keys, organisations and projects are the caller's own."""
 
-PASSED_BACK = ("anthropic-ratelimit-", "x-ratelimit-", "openai-processing-ms", "retry-after")
+PASSED_BACK = ("anthropic-ratelimit-", "x-ratelimit-", "openai-processing-ms")
 """Prefixes of the provider's headers that tell the caller something about this answer."""
 
 
