@@ -5,7 +5,10 @@
 
 `OpenAI`, `AsyncOpenAI`, `Anthropic` and `AsyncAnthropic` are real subclasses of the vendors' classes: every
 argument, method and exception is the vendor's. Without any WARMROUTE_ setting they behave as the vendor's
-classes do. `session("id")` ties calls together, `receipt(answer)` tells what a call cost and who served it.
+classes do, and nothing of ours goes to a host that is not known to be a router; `warmroute.config` says which
+are. WARMROUTE_API_KEY is sent to WARMROUTE_URL only.
+
+`session("id")` ties calls together, `receipt(answer)` tells what a call cost and who served it.
 
 Importing this package loads no vendor SDK: each one is loaded when its class is first named.
 """

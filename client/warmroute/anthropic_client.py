@@ -26,7 +26,8 @@ class Anthropic(_OneCredential, SyncRouted, anthropic.Anthropic):
 
     Arguments, methods, results and exceptions are the vendor's; `session()` is added. Without any
     WARMROUTE_ setting it behaves as `anthropic.Anthropic` does. Raises `warmroute.ConfigurationError` when
-    only one of the two settings is there.
+    only one of the two settings is there, and when a call would take WARMROUTE_API_KEY to another host than
+    WARMROUTE_URL's.
     """
 
     _vendor = ANTHROPIC

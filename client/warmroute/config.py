@@ -7,19 +7,31 @@ Who wins, from the first to the last:
 3. the vendor's own environment variables and defaults, only while no WARMROUTE_ setting applies.
 
 So `OPENAI_BASE_URL` or `ANTHROPIC_API_KEY` never steer a client away from a configured router, and a vendor's
-key is never sent to a router, nor the router's key to a vendor.
+key is never sent to a router. `WARMROUTE_API_KEY` goes to the origin of `WARMROUTE_URL` and to no other host.
+
+Our two headers (a session's id, the wish for a receipt) go
+
+- with WARMROUTE_URL: to its origin and nowhere else;
+- without it: to loopback and to Lambda function URLs; to a host that has answered as a router does, from the
+  next call on; and, for calls inside a `client.session()`, to the `base_url=` that was given to that client.
+  To a vendor they never go.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 URL_VARIABLE = "WARMROUTE_URL"
 KEY_VARIABLE = "WARMROUTE_API_KEY"
 
+Origin = tuple[str, str, int | None]
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_FUNCTION_URL = re.compile(r"[a-z0-9-]+\.lambda-url\.[a-z0-9-]+\.on\.aws")
 
 
 class ConfigurationError(ValueError):
@@ -58,20 +70,26 @@ ANTHROPIC = Vendor(
 def configure(arguments: Mapping[str, Any], vendor: Vendor) -> dict[str, Any]:
     """The vendor's constructor arguments with the router's address and key filled in.
 
-    Raises `ConfigurationError` for a URL without a key, a key without a URL, and a URL that is none.
+    Raises `ConfigurationError` for a URL without a key, a key without a URL, and a URL that is none. A key
+    without a URL is refused beside a `base_url=` of no vendor too: nobody has said that the router is there.
     """
     chosen = dict(arguments)
-    if any(_given(chosen.get(name)) for name in vendor.destinations):
+    if any(given(chosen.get(name)) for name in vendor.destinations):
         return chosen
     url, key = router_url(), os.environ.get(KEY_VARIABLE) or None
-    has_credential = any(_given(chosen.get(name)) for name in vendor.credentials)
-    if _given(chosen.get("base_url")):
-        if key and not has_credential and is_router(str(chosen["base_url"]), url, vendor):
-            chosen["api_key"] = key
+    has_credential = has_any_credential(chosen, vendor)
+    if given(chosen.get("base_url")):
+        base_url = str(chosen["base_url"])
+        if key and not has_credential and not is_vendors(base_url):
+            if url is None:
+                remedy = "the router's URL, or pass api_key= beside base_url="
+                raise _missing(URL_VARIABLE, present=KEY_VARIABLE, remedy=remedy)
+            if is_router(base_url, url):
+                chosen["api_key"] = key
         return chosen
     if url is None:
         if key:
-            raise _missing(URL_VARIABLE, present=KEY_VARIABLE, remedy="the router's URL, or pass base_url=")
+            raise _missing(URL_VARIABLE, present=KEY_VARIABLE, remedy="the router's URL")
         return chosen
     if not has_credential:
         if key is None:
@@ -91,23 +109,49 @@ def router_url() -> str | None:
     return text.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
-def is_router(base_url: str, url: str | None, vendor: Vendor) -> bool:
-    """Whether `base_url` leads to a router: the configured one or, without one, any host but the vendor's."""
-    if url is not None:
-        return _origin(base_url) == _origin(url)
-    host = (urlsplit(base_url).hostname or "").lower()
-    return host != vendor.domain and not host.endswith("." + vendor.domain)
+def is_router(url: str, configured: str | None) -> bool:
+    """Whether a URL is known to lead to a router: to the configured one or, without one, by the look of its host.
+
+    Loopback and Lambda function URLs look so: whoever calls these runs them.
+    """
+    if configured is not None:
+        return origin_of(url) == origin_of(configured)
+    host = _host(url)
+    return _is_loopback(host) or _FUNCTION_URL.fullmatch(host) is not None
+
+
+def is_vendors(url: str) -> bool:
+    """Whether a URL leads to one of the vendors."""
+    host = _host(url)
+    return any(host == vendor.domain or host.endswith("." + vendor.domain) for vendor in (OPENAI, ANTHROPIC))
+
+
+def origin_of(url: str) -> Origin:
+    """Scheme, host and port: what a URL has in common with all others of its server."""
+    parts = urlsplit(url)
+    return parts.scheme, _host(url), parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def has_any_credential(arguments: Mapping[str, Any], vendor: Vendor) -> bool:
+    """Whether the caller has given a credential of any kind."""
+    return any(given(arguments.get(name)) for name in vendor.credentials)
+
+
+def given(value: object) -> bool:
+    """Whether an argument has been given. The vendors' "not given" marks are objects that are false."""
+    return value is not None and bool(value)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
 
 
 def _missing(variable: str, *, present: str, remedy: str) -> ConfigurationError:
     return ConfigurationError(f"{present} is set but {variable} is not: set it to {remedy}")
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(parts.scheme)
-
-
-def _given(value: object) -> bool:
-    # The vendors' "not given" marks are objects of their own; both are false in a condition.
-    return value is not None and bool(value)

@@ -11,8 +11,9 @@ class OpenAI(SyncRouted, openai.OpenAI):
     """`openai.OpenAI`, sent to the router that WARMROUTE_URL and WARMROUTE_API_KEY or arguments name.
 
     Arguments, methods, results and exceptions are the vendor's; `session()` is added. Without any
-    WARMROUTE_ setting it behaves as `openai.OpenAI` does. Raises `warmroute.ConfigurationError` when only
-    one of the two settings is there.
+    WARMROUTE_ setting it behaves as `openai.OpenAI` does. Raises `warmroute.ConfigurationError` when
+    only one of the two settings is there, and when a call would take WARMROUTE_API_KEY to another host than
+    WARMROUTE_URL's.
     """
 
     _vendor = OPENAI

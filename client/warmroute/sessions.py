@@ -10,14 +10,15 @@ from urllib.parse import quote
 # Innermost last. The owner is None for every client, else the mark that a client and its copies share.
 _open: ContextVar[tuple["Session", ...]] = ContextVar("warmroute_sessions", default=())
 
-_PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
+# All of printable ASCII but `%`, so that each id has a form of its own on the wire.
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 class Session:
     """A context manager, for `with` and `async with`, that ties the calls made inside it to one session.
 
-    `id` is the id as given; `wire_id` is what the router sees: the same, but for characters outside ASCII,
-    which HTTP headers cannot carry and which therefore travel as percent-encoded UTF-8.
+    `id` is the id as given, and as the router knows it. `wire_id` is what the header carries: the same, but
+    `%` and characters outside ASCII travel as percent-encoded UTF-8, which the router decodes.
     May be entered again, also while open. Raises `ValueError` for an id that a header cannot carry.
     """
 
@@ -50,6 +51,11 @@ class Session:
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__()
 
+    @property
+    def is_of_one_client(self) -> bool:
+        """Whether it was opened on a client (and its copies) rather than for all of them."""
+        return self._owner is not None
+
     def covers(self, owner: object) -> bool:
         """Whether calls of the client with this mark belong to the session."""
         return self._owner is None or self._owner is owner
@@ -57,6 +63,10 @@ class Session:
 
 def session(session_id: str) -> Session:
     """A session for the calls of every client made inside it: `with warmroute.session("chat-17"): ...`.
+
+    The id goes to hosts that are known to be routers: to WARMROUTE_URL or, where that is not set, to loopback,
+    to Lambda function URLs and to a host that has answered a call as a router does. For a router of another
+    name without WARMROUTE_URL, open the session on the client instead.
 
     Raises `ValueError` for an empty id, surrounding blanks, control characters and lone surrogates.
     """
@@ -76,6 +86,6 @@ def _wire_id(session_id: str) -> str:
     if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in session_id):
         raise ValueError(f"a session id has no control characters: {session_id!r}")
     try:
-        return quote(session_id, safe=_PRINTABLE_ASCII)
+        return quote(session_id, safe=_PLAIN)
     except UnicodeEncodeError as error:
         raise ValueError(f"a session id is valid Unicode: {session_id!r}") from error

@@ -203,6 +203,8 @@ async def _refuse(
 
 
 def _log_skips(plan: Plan) -> None:
+    for warning in plan.warnings:
+        log.warning("budget-warning", extra=warning)
     for row in plan.candidates:
         if row.rejection_reason:
             event = _SKIP_EVENTS.get(row.rejection_reason, f"skip-{row.rejection_reason.replace('_', '-')}")

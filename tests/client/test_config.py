@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anthropic
+import httpx2
 import openai
 import pytest
 
@@ -91,24 +92,81 @@ def test_a_url_that_is_none_is_refused(bad: str, monkeypatch: pytest.MonkeyPatch
         warmroute.OpenAI()
 
 
-@BOTH
-def test_the_routers_key_goes_to_the_router_only(make: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base URL without a key takes WARMROUTE_API_KEY where it leads to the router, and nowhere else."""
-    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
+@pytest.fixture
+def vendor_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "vendor-key")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "vendor-key")
-    keys = {}
-    urls = ["http://r.test/v1", "http://elsewhere.test", "https://api.openai.com/v1", "https://api.anthropic.com"]
-    for url in urls:
-        with make(base_url=url) as client:
-            keys[url] = client.api_key
-    own = "https://api.openai.com/v1" if make is warmroute.OpenAI else "https://api.anthropic.com"
-    assert keys["http://r.test/v1"] == "wr-key"
-    assert keys[own] == "vendor-key"
+
+
+@BOTH
+@pytest.mark.parametrize("url", ["https://openrouter.ai/api/v1", "http://r.test", "http://127.0.0.1:9/v1"])
+def test_a_key_without_a_url_is_for_nobody(
+    make: MakeClient, url: str, monkeypatch: pytest.MonkeyPatch, vendor_keys: None
+) -> None:
+    """Nobody has said that the router is at this base URL: neither its key nor a vendor's is tried there."""
+    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
+    with pytest.raises(warmroute.ConfigurationError, match="WARMROUTE_URL is not"):
+        make(base_url=url)
+    with make(base_url=url, api_key="mine") as client:
+        assert client.api_key == "mine"
+
+
+@BOTH
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://api.anthropic.com"])
+@pytest.mark.parametrize("configured", [None, "http://r.test"])
+def test_a_vendor_gets_the_vendors_key(
+    make: MakeClient, url: str, configured: str | None, monkeypatch: pytest.MonkeyPatch, vendor_keys: None
+) -> None:
+    """Who names a vendor by its URL has chosen it."""
+    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
+    if configured:
+        monkeypatch.setenv("WARMROUTE_URL", configured)
+    with make(base_url=url) as client:
+        assert client.api_key == "vendor-key"
+
+
+@BOTH
+def test_the_routers_key_goes_to_the_router_only(
+    make: MakeClient, monkeypatch: pytest.MonkeyPatch, vendor_keys: None
+) -> None:
+    """A base URL without a key takes WARMROUTE_API_KEY where it leads to the router, and nowhere else."""
+    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
     monkeypatch.setenv("WARMROUTE_URL", "http://R.test:80")
     for url, key in (("http://r.test/v1", "wr-key"), ("http://elsewhere.test", "vendor-key")):
         with make(base_url=url) as client:
             assert client.api_key == key
+
+
+@BOTH
+def test_no_later_change_takes_the_routers_key_elsewhere(
+    make: MakeClient, router: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vendors' copies and absolute URLs keep the client's key: an error then, before anything is sent."""
+    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
+    monkeypatch.setenv("WARMROUTE_URL", "http://r.test")
+    there = router.origin + ("/v1" if make is warmroute.OpenAI else "")
+    with make() as client:
+        for copied in (client.copy(base_url=there), client.with_options(base_url=there).copy()):
+            with pytest.raises(warmroute.ConfigurationError, match="WARMROUTE_API_KEY is only sent to"):
+                copied.models.list()
+        with pytest.raises(warmroute.ConfigurationError):
+            client.get(f"{router.origin}/v1/models", cast_to=object)
+        assert router.seen == []
+        client.copy(base_url=there, api_key="wr-key").models.list()
+    with make(base_url=there, api_key="wr-key") as client:
+        client.models.list()
+    assert len(router.seen) == 2
+
+
+async def test_the_async_classes_guard_the_key_too(router: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above."""
+    monkeypatch.setenv("WARMROUTE_API_KEY", "wr-key")
+    monkeypatch.setenv("WARMROUTE_URL", "http://r.test")
+    async with warmroute.AsyncOpenAI() as client, warmroute.AsyncAnthropic() as other:
+        for copied in (client.copy(base_url=router.origin), other.copy(base_url=router.origin)):
+            with pytest.raises(warmroute.ConfigurationError):
+                await copied.models.list()
+    assert router.seen == []
 
 
 def test_without_settings_the_class_is_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +188,87 @@ def test_nothing_of_ours_is_sent_past_the_router(router: StandIn, monkeypatch: p
     with warmroute.OpenAI(base_url=router.origin + "/v1", api_key="k") as client, client.session("private"):
         client.chat.completions.create(model="plain", messages=HELLO)
     assert not [name for name in router.seen[0].headers if name.startswith("x-warmroute")]
+
+
+def told(client: Any, answered: dict[str, str] | None = None) -> tuple[str | None, bool]:
+    """The session that a call of this client carries, and whether it carries anything of ours; no network."""
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, json={"choices": []}, headers=answered or {})
+
+    with client.copy(http_client=httpx2.Client(transport=httpx2.MockTransport(answer))) as copied:
+        copied.chat.completions.create(model="m", messages=HELLO)
+    headers = seen[0].headers
+    return headers.get("x-warmroute-session"), any(name.startswith("x-warmroute") for name in headers)
+
+
+LAMBDA = "https://abc123.lambda-url.eu-central-1.on.aws/v1"
+STRANGERS = [
+    "https://openrouter.ai/api/v1",
+    "https://router.example/v1",
+    "http://localhost.example/v1",
+    "http://192.168.0.7/v1",
+    "https://abc.lambda-url.eu-central-1.on.aws.example/v1",
+]
+
+
+@pytest.mark.parametrize("url", STRANGERS)
+def test_strangers_are_told_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without WARMROUTE_URL any other host gets no header of ours, named by the caller or by a setting."""
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with warmroute.OpenAI(base_url=url) as client, warmroute.OpenAI() as other:
+        assert told(client) == (None, False)
+        with warmroute.session("private"):
+            assert told(client) == (None, False)
+        with other.session("private"):
+            assert told(other) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "url", [LAMBDA, "http://localhost:8787/v1", "http://127.0.0.2/v1", "http://[::1]:1/v1", "http://r.localhost"]
+)
+def test_a_router_is_known_by_its_host(url: str) -> None:
+    """Whoever calls loopback or a function URL runs what is there: it works without any setting."""
+    with warmroute.OpenAI(base_url=url, api_key="k") as client:
+        assert told(client) == (None, True)
+        with warmroute.session("s"):
+            assert told(client) == ("s", True)
+
+
+def test_a_session_of_a_client_goes_where_the_client_was_sent() -> None:
+    """From the first call on, to each `base_url` that the client or a copy of it was given; to no vendor."""
+    with warmroute.OpenAI(base_url=STRANGERS[1], api_key="k") as client, client.session("mine"):
+        assert told(client) == ("mine", True)
+        assert told(client.copy(base_url="https://second.example/v1")) == ("mine", True)
+        assert told(client.copy(base_url="https://api.openai.com/v1")) == (None, False)
+        client.base_url = "https://third.example/v1"
+        assert told(client) == (None, False)
+
+
+def test_who_answers_as_a_router_is_one_from_then_on() -> None:
+    """For the client and its copies; not for other clients, and not when WARMROUTE_URL names another."""
+    router = {"x-warmroute-inference-id": "inf_1"}
+    with warmroute.OpenAI(base_url=STRANGERS[1], api_key="k") as client, warmroute.session("s"):
+        assert told(client) == (None, False)
+        assert told(client, router) == (None, False)
+        assert told(client) == ("s", True)
+        assert told(client.copy(base_url=STRANGERS[0])) == (None, False)
+        with warmroute.OpenAI(base_url=STRANGERS[1], api_key="k") as other:
+            assert told(other) == (None, False)
+
+
+def test_a_configured_router_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With WARMROUTE_URL neither the look of a host, nor its answers, nor a client's own session counts."""
+    monkeypatch.setenv("WARMROUTE_URL", "http://r.test")
+    for url in (LAMBDA, STRANGERS[1]):
+        with warmroute.OpenAI(base_url=url, api_key="k") as client, client.session("mine"):
+            assert told(client, {"x-warmroute-inference-id": "inf_1"}) == (None, False)
+            assert told(client) == (None, False)
+    with warmroute.OpenAI(base_url="http://r.test/v1", api_key="k") as client, warmroute.session("s"):
+        assert told(client) == ("s", True)
 
 
 def test_a_caller_may_name_another_destination(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,14 +116,17 @@ def test_a_header_of_the_callers_wins(settings: StandIn) -> None:
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
-        ("a b/c?d#e%25", "a b/c?d#e%25"),
+        ("a b/c?d#e+f", "a b/c?d#e+f"),
+        ("a%20b", "a%2520b"),
+        ("%C3%BC", "%25C3%25BC"),
+        ("ü", "%C3%BC"),
         ("Gespräch", "Gespr%C3%A4ch"),
         ("日本", "%E6%97%A5%E6%9C%AC"),
         ("🔥", "%F0%9F%94%A5"),
     ],
 )
 def test_any_printable_id_can_be_sent(settings: StandIn, given: str, sent: str) -> None:
-    """ASCII travels as it is; only what a header cannot carry is percent-encoded UTF-8."""
+    """ASCII travels as it is; `%` and what a header cannot carry are escaped, so no two ids look alike."""
     with warmroute.OpenAI() as client, client.session(given) as session:
         _ask(client)
     assert _sent(settings) == [sent]

@@ -178,15 +178,15 @@ def keys(table_or_index: dict[str, Any]) -> list[str]:
 
 
 def tables_outlive_the_stack(template: Template) -> None:
-    """Money and history: deleting the stack keeps them, PITR guards the ledger, old rows expire by themselves."""
+    """Money, history and keys: deleting the stack keeps them, PITR guards them, old rows expire by themselves."""
     for name in ("FactsTable", "ViewsTable"):
         resource = template["Resources"][name]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
         assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
         ttl = resource["Properties"]["TimeToLiveSpecification"]
         assert ttl == {"AttributeName": "expires_at", "Enabled": True}
-    recovery = properties(template, "FactsTable")["PointInTimeRecoverySpecification"]
-    assert recovery == {"PointInTimeRecoveryEnabled": True}
+        recovery = resource["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery == {"PointInTimeRecoveryEnabled": True}
 
 
 def logs_are_ours_and_expire(template: Template) -> None:

@@ -91,6 +91,7 @@ BREAKS: dict[rules.Rule, list[Break]] = {
         lambda r: r["ViewsTable"].pop("DeletionPolicy"),
         lambda r: VIEWS(r)["TimeToLiveSpecification"].update(Enabled=False),
         lambda r: FACTS(r).pop("PointInTimeRecoverySpecification"),
+        lambda r: VIEWS(r).pop("PointInTimeRecoverySpecification"),
     ],
     rules.logs_are_ours_and_expire: [
         lambda r: r["RouteLogGroup"]["Properties"].pop("RetentionInDays"),

@@ -162,3 +162,14 @@ def test_a_spent_budget_is_known_after_a_restart(dynamodb_url: str) -> None:
             with serving(settings) as url:
                 house.url = url
                 assert _turn(house, "") == served_by
+
+
+@pytest.mark.case("C11")
+def test_a_warning_budget_warns_and_serves(dynamodb_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """`action: warn`: at its limit the provider still serves, and each further call says so in the log."""
+    budget = {"scope": "provider:a", "period": "day", "limit_usd": 3, "action": "warn"}
+    with build_house(dynamodb_url, budgets=[budget]) as house:
+        house.providers["a"].default = Answer(usage={"prompt_tokens": 1_000_000, "completion_tokens": 0})
+        assert [_turn(house, "") for _ in range(2)] == ["a|small|"] * 2
+    [warning] = [r for r in caplog.records if r.message == "budget-warning"]
+    assert (vars(warning)["scope"], vars(warning)["spent_usd"]) == ("provider:a", "3")
