@@ -6,6 +6,7 @@ A condition that does not hold is no error: the method returns False.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
@@ -14,7 +15,7 @@ from typing import Any
 import aiohttp
 from aiodynamo.client import Client
 from aiodynamo.credentials import Credentials, StaticCredentials
-from aiodynamo.errors import AIODynamoError, ConditionalCheckFailed, ItemNotFound
+from aiodynamo.errors import AIODynamoError, ConditionalCheckFailed, ItemNotFound, NoCredentialsFound
 from aiodynamo.expressions import F, HashKey, RangeKey
 from aiodynamo.http.aiohttp import AIOHTTP
 from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout, Select
@@ -37,6 +38,10 @@ _MAX_PAUSE_S = 0.25
 _KEEPALIVE_S = 10
 
 
+# The library logs each way of finding credentials that fails; what matters of that is in the StoreError.
+logging.getLogger("aiodynamo").addHandler(logging.NullHandler())
+
+
 class StoreError(Exception):
     """The store did not answer, or refused. What was asked for may or may not have happened."""
 
@@ -45,6 +50,10 @@ class StoreError(Exception):
 def _translated() -> Iterator[None]:
     try:
         yield
+    except NoCredentialsFound as error:
+        raise StoreError(
+            "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use a role"
+        ) from error
     except (AIODynamoError, RetryTimeout, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise StoreError(f"{type(error).__name__}: {error}"[:300]) from error
 

@@ -39,10 +39,34 @@ class Usage:
         return cls(**{f.name: int(packed.get(f.name, 0)) for f in fields(cls)})
 
 
+def _whole(value: object) -> int | None:
+    """A token count from the wire, also as `1000.0` or `"1000"`; None for what is none, or beyond all sense."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isdecimal() and len(value) < 12:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < MAX_TOKENS else None
+
+
 def _count(value: object) -> int:
-    """A token count from the wire; what is no whole number, negative, or beyond all sense, counts as 0."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if isinstance(value, int) and is_whole and 0 < value < MAX_TOKENS else 0
+    return _whole(value) or 0
+
+
+def is_sound(usage: Mapping[str, Any]) -> bool:
+    """Whether each count in a provider's `usage` that money depends on is one."""
+    said = (usage.get(name) for name in (*_OPENAI_COUNTS, *_ANTHROPIC_COUNTS))
+    return all(_whole(value) is not None for value in said if value is not None)
+
+
+_OPENAI_COUNTS = ("prompt_tokens", "completion_tokens")
+_ANTHROPIC_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -63,10 +63,10 @@ def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]
     if isinstance(error, Refused) or (isinstance(error, Unreachable) and not error.accepted):
         return None, False, Cost(ZERO, ZERO, None)
     usage = attempt.reader.usage
-    estimated = usage is None or error is not None
+    estimated = usage is None or error is not None or not attempt.reader.usage_is_sound
     if estimated:
-        # What was sent will be billed whether or not the provider got to say so.
-        unseen_input = Usage() if usage else Usage(input=request.input_tokens)
+        # What was sent will be billed whether or not the provider got to say so, or said it in numbers.
+        unseen_input = Usage() if usage and usage.prompt else Usage(input=request.input_tokens)
         usage = attempt.reader.seen_usage + unseen_input
     model, provider = attempt.route.model, attempt.route.provider
     price = model.price.price() if model.price else None

@@ -1,5 +1,6 @@
 """Paths to handlers, and the one place where the router is put together."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,6 +34,8 @@ log = logging.getLogger("warmroute.route")
 
 STORE_RETRY_S = 2.0
 """Less than what an exchange keeps for its closing writes: the caller waits for them."""
+
+LAST_WORDS_S = 5.0
 
 Read = Callable[[Router, Request, ApiKey], Awaitable[dict[str, Any]]]
 
@@ -69,6 +72,10 @@ class Routed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         sink = Sink(receive, send)
+        running: set[asyncio.Task[Any]] = request.app.state.running
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - an ASGI call always runs in one
+        running.add(task)
         try:
             await self._serve(request, sink)
         except ApiError as error:
@@ -77,6 +84,7 @@ class Routed:
             log.info("caller-gone", extra={"path": scope["path"]})
         finally:
             sink.close()
+            running.discard(task)
 
     async def _serve(self, request: Request, sink: Sink) -> None:
         router: Router = request.app.state.router
@@ -172,8 +180,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_router(chosen) as router:
-            app.state.router = router
+            app.state.router, app.state.running = router, set()
             yield
+            if app.state.running:
+                # A server that stops cancels what still runs: that says so to its callers and writes it down,
+                # for which it needs the connections that are closed after this.
+                await asyncio.wait(app.state.running, timeout=LAST_WORDS_S)
 
     routed = [Route(path, Routed(dialect, chosen), methods=["POST"]) for path, dialect in BY_PATH.items()]
     reads = [
@@ -184,4 +196,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/", _health, methods=["GET"]),
     ]
     handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_bug}
-    return Starlette(routes=[*routed, *reads], lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=[*routed, *reads], lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would lose the body, and say nothing in the dialect
+    return app

@@ -9,13 +9,14 @@ from ledger.outcomes import Ending, Kind
 from route.account import fact_of
 from route.attempt import Attempt
 from route.call import Exchange, HeadersOf, conclude, run_attempt
-from route.dialects.base import BadAnswer, ErrorInAnswer, dump, parse_object
+from route.dialects.base import BadAnswer, ErrorInAnswer, dump, mapping, parse_object, text
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.plan import Plan, Route
 from route.providers.base import Refused
 
 log = logging.getLogger("warmroute.route")
 
+MAX_MESSAGE = 500
 MIN_ATTEMPT_S = 1.0
 """With less than this left of the whole request no further attempt is begun."""
 
@@ -96,11 +97,20 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
         log.warning("chain-uniform-auth-failure", extra={"inference_id": exchange.capture.inference.inference_id})
     rows = [_told(fact) for fact in facts]
     error = ChainExhausted(verdict.status, str(verdict.kind), rows, verdict.retry_after_s)
+    own_words = _own_words(attempt.error)
     # A request that is too long for every route is the request's fault in the end.
     if verdict.next and verdict.kind is not Kind.CONTEXT_OVERFLOW:
         log.warning("chain-exhausted", extra={"inference_id": facts[0].inference_id, "attempts": rows})
+        # To the caller only: a provider may quote the request, and no log may.
+        error.detail["provider_message"] = _message(own_words)
         return Served(attempt, ending, error)
-    return Served(attempt, ending, error, _own_words(attempt.error))
+    return Served(attempt, ending, error, own_words)
+
+
+def _message(own_words: bytes | None) -> str | None:
+    """What the last provider said, shortened; None when it said nothing in an envelope."""
+    said = mapping(parse_object(own_words).get("error")) if own_words else {}
+    return text(said.get("message"))[:MAX_MESSAGE] or None
 
 
 def _told(fact: Fact) -> dict[str, object]:

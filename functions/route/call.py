@@ -64,6 +64,11 @@ async def run_attempt(attempt: Attempt, exchange: Exchange, headers_of: HeadersO
         attempt.error = TooSlow("attempt" if attempt_s < left_s else "request")
     except (*FAULTS, ApiError) as error:
         attempt.error = error
+    except asyncio.CancelledError:
+        # Only a server that stops cancels us. What follows is short: the row, the closing, the caller's error.
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        attempt.error = ApiError(503, "shutting_down", "The router is stopping. Please try again.")
     except Exception as error:  # noqa: BLE001 - bytes of strangers come in here: our own bug must leave a row too
         fault = {"error": type(error).__name__, "where": _place(error)}
         log.error("attempt-failed-inside", extra=fault)  # noqa: TRY400 - a traceback may quote a request

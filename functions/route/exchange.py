@@ -154,7 +154,7 @@ class Answer:
         if self.request.receipt_asked or not self.request.features.stream:
             facts = self.capture.facts
             session = add_facts(before, facts) if before is not None else None
-            receipt = make_receipt(self.capture.inference, facts, self.plan, session, now_ms())
+            receipt = make_receipt(self.capture.inference, facts, self.plan, session, self.arrived)
         tail = served.last.reader.tail(receipt)
         if not self.sink.started:
             headers = self.headers(served.last)
@@ -198,6 +198,10 @@ async def _refuse(
     fact = Fact(inference.inference_id, 0, now, Outcome.REFUSED, origin, started_at=now, closes=Ending.ERROR)
     capture = Capture(router.table, inference, strict=False)
     await capture.refuse(fact, status=error.status)
+    log.info(
+        "inference-refused",
+        extra={"inference_id": inference.inference_id, "caller": origin.caller, "code": error.code},
+    )
     router.fleet.add([fact])
     await send_error(sink, dialect, error, inference.inference_id)
 

@@ -206,6 +206,9 @@ def _refusal(routes: Sequence[Route], reasons: Sequence[str | None], context: _C
     if tried and (budget := context.spent_out(tried[0].provider.name)):
         return BudgetExceeded(context.told(budget) | {"resets_at": iso(period_end_ms(budget.period, context.now))})
     listed = ", ".join(f"{route.name}: {reason}" for route, reason in zip(routes, reasons, strict=True))
+    if all(reason == "lossy_translation" for reason in reasons):
+        spoken = {path for route in routes for path in KINDS[route.provider.kind].paths.values()}
+        listed += f". These routes speak another dialect: call the path that ends in {' or '.join(sorted(spoken))}"
     return ApiError(400, "no_eligible_route", f"No route can take this request. {listed}.", should_retry=False)
 
 

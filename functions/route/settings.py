@@ -49,7 +49,15 @@ def settings_from_environment() -> Settings:
 
 def read_secrets(references: Iterable[str]) -> dict[str, str]:
     """The value of each `env:`, `ssm:` or `secretsmanager:` reference. ConfigError names what is missing."""
-    return {reference: _read_secret(reference) for reference in dict.fromkeys(references)}
+    return {reference: _usable(reference, _read_secret(reference)) for reference in dict.fromkeys(references)}
+
+
+def _usable(reference: str, secret: str) -> str:
+    """Without the line break that files and consoles leave behind. ConfigError for what no header can carry."""
+    key = secret.strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise ConfigError(f"{reference}: empty, or with characters that no HTTP header can carry")
+    return key
 
 
 def _read_secret(reference: str) -> str:

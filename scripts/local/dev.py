@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import aiohttp
 import uvicorn
+from aiodynamo.errors import AIODynamoError
+from aiodynamo.models import RetryTimeout
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
@@ -42,13 +45,13 @@ def parser() -> argparse.ArgumentParser:
         "scripts/dev", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parse.add_argument
-    add("--port", type=int, default=8787, help="port on 127.0.0.1 (default 8787; 0 takes a free one)")
+    add("--port", type=_port, default=8787, help="port on 127.0.0.1 (default 8787; 0 takes a free one)")
     add("--config", type=Path, help="the YAML file (default warmroute.yaml, else warmroute.example.yaml)")
     add("--dynamodb-url", metavar="URL", help="a DynamoDB that runs already (default: an embedded one, in memory)")
     add("--facts-table", default="warmroute-facts", metavar="NAME")
     add("--views-table", default="warmroute-views", metavar="NAME")
     add("--caller-key", action="append", default=[], metavar="NAME=KEY", help="a caller and its API key; repeat")
-    add("--operator-key", metavar="KEY", help="an operator's API key")
+    add("--operator-key", metavar="KEY", help="an API key with the role operator (no path asks for it yet)")
     add("--rollup-every", type=float, default=2, metavar="S", help="seconds between passes (default 2; 0: none)")
     add(
         "--lost-after", type=float, default=960, metavar="S", help="an inference open for longer is closed as lost"
@@ -57,13 +60,22 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
+def _port(given: str) -> int:
+    port = int(given)
+    if not 0 <= port < 65_536:
+        raise argparse.ArgumentTypeError(f"{given} is no TCP port")
+    return port
+
+
 def caller_keys(arguments: argparse.Namespace) -> list[ApiKey]:
     """The keys to write; one is made up, and printed, when none is given. ValueError for a malformed one."""
-    keys = []
+    keys: list[ApiKey] = []
     for given in arguments.caller_key or [f"dev={_made_up()}"]:
         name, separator, key = given.partition("=")
         if not (separator and name and key):
             raise ValueError(f"--caller-key takes NAME=KEY, not {name!r}")
+        if any(known.digest == digest_of(key) for known in keys):
+            raise ValueError(f"--caller-key {name}: another caller has this key already")
         keys.append(ApiKey(digest_of(key), caller=name, tenant=name))
     if arguments.operator_key:
         keys.append(
@@ -116,7 +128,10 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
 
 
 async def _prepare(table: Table, keys: Sequence[ApiKey]) -> None:
-    await create_tables(table.client, table.facts, table.views)
+    try:
+        await create_tables(table.client, table.facts, table.views)
+    except (AIODynamoError, RetryTimeout, aiohttp.ClientError, OSError) as error:
+        raise RuntimeError(f"no DynamoDB answers there: {type(error).__name__}: {error}") from error
     for key in keys:
         await table.put_api_key(key)
     # What an earlier router wrote into this store, and no pass has counted yet, steers the first request already.

@@ -49,6 +49,11 @@ async def run(arguments: argparse.Namespace) -> str:
                 raise ValueError("no such key in this table")
             await table.put_api_key(replace(known, active=False))
             return f"revoked a key of {known.caller}; routers forget it within 30 s"
+        for name in (arguments.caller, arguments.tenant or arguments.caller):
+            if not name.strip() or not name.isprintable():
+                raise ValueError(f"not a name: {name!r}")
+        if arguments.days is not None and arguments.days <= 0:
+            raise ValueError("--days must be more than 0")
         secret = f"sk-warmroute-{secrets.token_urlsafe(24)}"
         key = ApiKey(
             digest_of(secret),

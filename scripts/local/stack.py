@@ -8,13 +8,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from aiodynamo.client import Client
-from aiodynamo.errors import TableNotFound
+from aiodynamo.errors import ResourceInUse, TableNotFound
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "infra" / "template.yaml"
@@ -46,7 +46,8 @@ async def create_tables(client: Client, facts: str, views: str) -> None:
         properties = table_properties(logical_id)
         wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
         payload = {"TableName": name} | {k: properties[k] for k in wanted if k in properties}
-        await client.send_request(action="CreateTable", payload=payload)
+        with suppress(ResourceInUse):  # another one was quicker
+            await client.send_request(action="CreateTable", payload=payload)
 
 
 def free_port() -> int:

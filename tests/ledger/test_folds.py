@@ -3,18 +3,23 @@
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
+from itertools import pairwise
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.folds import Fold, fold_facts
-from ledger.folds.route_stats import RouteStats, route_stats
+from ledger.folds import Fold, fold_facts, merge_all
+from ledger.folds.route_stats import BACKENDS, OTHERS, RouteStats, route_stats
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS, Session
 from ledger.folds.sketch import Durations
 from ledger.folds.spend import Spend
 from ledger.items import Fact
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.routes import parse_route_key
 from ledger.usage import Usage
 from tests.ledger.make import FACTS, MINUTE, NOW, fact
 
@@ -128,6 +133,49 @@ def test_calls_are_endings_and_not_attempts() -> None:
     session, spend = fold_facts(Session, facts), fold_facts(Spend, facts)
     assert (session.calls, session.errors) == (5, 3)
     assert (spend.calls, spend.attempts) == (5, 6)
+
+
+def test_what_may_have_been_used_is_unpriced() -> None:
+    """Cost unknown: of a success, of what was counted, of a lost attempt. Not of a lost inference without one."""
+    lost: dict[str, Any] = {"outcome": Outcome.UNKNOWN, "kind": Kind.LOST}
+    facts = [fact(), fact(ok=False, usage=Usage(1)), fact(**lost)]
+    known = [fact(ok=False), fact(n=0, **lost), fact(cost_usd=Decimal(0))]
+    for fold in (Session, Spend):
+        assert [fold.of(one).unpriced for one in facts] == [1, 1, 1]
+        assert [fold.of(one).unpriced for one in known] == [0, 0, 0]
+
+
+BACKEND = st.builds(
+    fact,
+    served_by=st.one_of(st.integers(0, 99).map(str), st.just("*"), st.just("")),
+    model=st.sampled_from(["small", "small", "small", "large"]),
+    latency_ms=st.integers(1, 9),
+)
+
+
+@given(facts=st.lists(BACKEND, min_size=60, max_size=90), cuts=st.lists(st.integers(0, 90), max_size=5))
+def test_backends_are_capped_however_the_facts_were_split(facts: list[Fact], cuts: list[int]) -> None:
+    """Merged from the left, from the right or two by two, and in any order: the same, and nothing is lost."""
+    ends = sorted({0, len(facts), *(min(cut, len(facts)) for cut in cuts)})
+    parts = [fold_facts(RouteStats, facts[a:b]) for a, b in pairwise(ends)]
+    whole = merge_all(RouteStats, parts)
+    assert reduce(lambda late, early: early.merge(late), reversed(parts)) == whole
+    assert fold_facts(RouteStats, facts[::-1]) == whole
+    assert RouteStats.unpack(whole.pack()).merge(RouteStats()) == whole
+    assert whole.aggregate().count == len(facts)
+    kept = [parse_route_key(key) for key in whole.routes]
+    for model in ("small", "large"):
+        assert len([key for key in kept if key.model == model and key.served_by != OTHERS]) <= BACKENDS
+        assert whole.of_destination("acme", model).count == sum(f.model == model for f in facts)
+
+
+def test_a_provider_that_names_a_new_backend_each_time_fills_no_item() -> None:
+    """1,700 names in a minute: one item of a few kB, the first names told apart and the rest as a sum."""
+    stats = fold_facts(RouteStats, [fact(served_by=f"{n:064}", latency_ms=n) for n in range(1_700)])
+    assert len(stats.routes) == BACKENDS + 1
+    assert stats.routes["acme|small|*"].count == 1_700 - BACKENDS
+    assert len(orjson.dumps(stats.pack())) < 20_000
+    assert stats.by_destination().routes == {"acme|small|*": stats.aggregate()}
 
 
 @pytest.mark.case("U9")

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger import keys, records
 from ledger.ids import SHARDS, new_inference_id, shard_of
 from ledger.items import Fact, State, pack_fact, unpack_fact
 from ledger.outcomes import Ending
-from tests.ledger.make import FACTS, NAME, NOW, fact, inference
+from ledger.views import derive
+from tests.ledger.make import FACTS, NAME, NOW, ORIGIN, fact, inference
 
+PATH = st.text("ab/%2F", min_size=1, max_size=5)
 PART = st.text("a#%23", max_size=6)
 
 
@@ -60,6 +63,32 @@ def test_ids_are_version_7_and_sort_by_time(at: int, bits: int) -> None:
     assert (one[:4], len(one), one[16], one[20] in "89ab") == ("inf_", 36, "7", True)
     assert one < new_inference_id(at + 1, 0)
     assert 0 <= shard_of(one) < SHARDS
+
+
+@example(("a", "b/c"), ("a/b", "c"))
+@given(st.tuples(NAME | PATH, NAME | PATH), st.tuples(NAME | PATH, NAME | PATH))
+def test_agents_of_different_tenants_are_different_scopes(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Tenant `a` with agent `b/c` and tenant `a/b` with agent `c` spend apart, whatever names contain."""
+    name, another = (
+        dict(keys.scopes(fact(origin=replace(fact().origin, tenant=tenant, agent=agent))))["agent"]
+        for tenant, agent in (one, other)
+    )
+    assert (name == another) == (one == other)
+
+
+@pytest.mark.parametrize("character", ["/", "%", "#", "x", "\N{GRINNING FACE}"])
+def test_no_name_makes_a_key_too_long(character: str) -> None:
+    """The longest agent that a caller may send, of what takes most room: a key has at most 1024 bytes."""
+    origin = replace(ORIGIN, agent=256 * character)
+    longer = replace(ORIGIN, agent=256 * character + "y")
+    for place in derive([fact(origin=origin, served_by=256 * character)]):
+        assert len(place[1].sk.encode()) <= 1024
+    [one], [other] = (
+        [sk for pk, sk in keys.spend_keys(fact(origin=o)) if pk.startswith("spend#agent#")]
+        for o in (origin, longer)
+    )
+    assert one != other
+    assert keys.fit("acme%23%25") == "acme%23%25"
 
 
 def test_the_scopes_of_a_fact() -> None:

@@ -3,7 +3,8 @@
 import itertools
 
 from ledger.folds.spend import Spend
-from ledger.views import ViewItem, ViewKey, advance, derive
+from ledger.outcomes import Outcome
+from ledger.views import ViewItem, ViewKey, advance, derive, minute_sks
 from tests.ledger.make import MINUTE, NOW, fact, traffic
 
 ITEM = ViewItem(ViewKey("spend#all#2026-11", "all#2026-11-20"), "spend")
@@ -57,6 +58,22 @@ def test_deriving_does_not_depend_on_the_order_of_the_facts() -> None:
     """The index gives them shard by shard."""
     facts = traffic(1, NOW, NOW + 5 * MINUTE, 30)
     assert derive(facts) == derive(reversed(facts))
+
+
+def test_each_destination_has_an_item_of_its_own() -> None:
+    """So that no number of providers fills one; backends share it; what says nothing about a route has none."""
+    facts = [
+        fact(served_by="east"),
+        fact(served_by="west"),
+        fact(model="a|b"),
+        fact(provider="other", n=0, outcome=Outcome.REFUSED),
+    ]
+    minutes = {key.sk for view, key in derive(facts) if view.name == "routes"}
+    assert minutes == {"minute#2026-11-20T13:18#acme|small|", "minute#2026-11-20T13:18#acme|a%7Cb|"}
+    first, last = minute_sks("2026-11-20T13:17", "2026-11-20T13:18")
+    assert all(first < sk < last for sk in minutes)
+    assert not any(a <= sk <= b for sk in minutes for a, b in [minute_sks("2026-11-20T13:17", "2026-11-20T13:17")])
+    assert not any(a <= sk <= b for sk in minutes for a, b in [minute_sks("2026-11-20T13:19", "2026-11-20T13:20")])
 
 
 def test_a_fact_without_a_session_has_no_session_view() -> None:

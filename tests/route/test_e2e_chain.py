@@ -125,6 +125,7 @@ def test_an_exhausted_chain_is_the_last_routes_status_in_the_dialect(
         (1, "c|small|", status),
         (2, "d|small|", status),
     ]
+    assert response.json()["error"]["provider_message"]
     assert response.headers["retry-after"] == "60"
     assert response.headers["request-id"] == house.facts()[0].inference_id
     assert ("chain-uniform-auth-failure" in caplog.messages) == (status == 401)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,7 +154,7 @@ class Replicas:
 
 
 def replicas(*items: Item | None) -> Any:
-    return Replicas([lambda item=item: asyncio.sleep(0, item) for item in items])
+    return Replicas([partial(asyncio.sleep, 0, item) for item in items])
 
 
 async def test_a_snapshot_never_goes_back() -> None:

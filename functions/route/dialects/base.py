@@ -70,6 +70,7 @@ class Reader(ABC):
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self.usage_is_sound = True
         self.served_model = ""
         self.served_by = ""
         self.reported_usd: object = None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.usage import from_openai
+from ledger.usage import from_openai, is_sound
 from route.dialects.base import (
     OUR_FIELDS,
     BadAnswer,
@@ -128,7 +128,7 @@ def _meter(reader: Reader, document: Document) -> None:
     """Usage, model and what aggregators say of the backend, from a chunk or a whole answer."""
     usage = document.get("usage")
     if isinstance(usage, Mapping):
-        reader.usage = from_openai(usage)
+        reader.usage, reader.usage_is_sound = from_openai(usage), is_sound(usage)
         reader.reported_usd = usage.get("cost", reader.reported_usd)
     reader.heard(model=document.get("model"), backend=document.get("provider"))
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.usage import from_anthropic
+from ledger.usage import from_anthropic, is_sound
 from route.dialects.base import (
     OUR_FIELDS,
     BadAnswer,
@@ -86,7 +86,7 @@ class MessagesStream(StreamReader):
         """Counts are cumulative, and a later event may leave out those that it does not change."""
         self._usage |= {name: value for name, value in usage.items() if value is not None}
         if self._usage:
-            self.usage = from_anthropic(self._usage)
+            self.usage, self.usage_is_sound = from_anthropic(self._usage), is_sound(self._usage)
 
     @property
     def is_whole(self) -> bool:
@@ -104,7 +104,7 @@ def _look(reader: Reader, document: Document) -> None:
         raise BadAnswer("the answer has no content")
     usage = document.get("usage")
     if isinstance(usage, Mapping):
-        reader.usage = from_anthropic(usage)
+        reader.usage, reader.usage_is_sound = from_anthropic(usage), is_sound(usage)
     reader.heard(model=document.get("model"))
     for block in maps(document["content"]):
         reader.output_chars += len(text(block.get("text"))) + len(text(block.get("thinking")))
