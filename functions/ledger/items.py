@@ -108,8 +108,9 @@ class Fact:
 
     @property
     def unpriced(self) -> bool:
-        """Something was used, but nobody can say what it cost."""
-        return self.n > 0 and self.cost_usd is None and (self.ok or self.usage is not None)
+        """Something was used, or may have been (a lost attempt), but nobody can say what it cost."""
+        is_used = self.ok or self.usage is not None or self.outcome is Outcome.UNKNOWN
+        return self.n > 0 and self.cost_usd is None and is_used
 
 
 _ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))

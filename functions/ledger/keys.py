@@ -1,11 +1,16 @@
 """Partition, sort and index keys. Deterministic: the same fact always has the same key."""
 
+from hashlib import sha256
+
 from ledger.ids import SHARDS, shard_of
 from ledger.items import Fact
 from ledger.moments import day_of, minute_of, month_of
 
 INFERENCE_SK = "inference"
 OPEN_PREFIX = "open#"
+
+_NAME_BYTES = 900
+"""A sort key has at most 1024 bytes. What a caller names may be longer: it must not make an item unwritable."""
 
 
 def escape(part: str) -> str:
@@ -15,6 +20,15 @@ def escape(part: str) -> str:
 
 def unescape(part: str) -> str:
     return part.replace("%23", "#").replace("%25", "%")
+
+
+def fit(part: str) -> str:
+    """An escaped part that is not too long for a sort key. Longer ones are cut; a digest keeps them apart."""
+    data = part.encode()
+    if len(data) <= _NAME_BYTES:
+        return part
+    # No escaped part holds "%~", so no shorter part can look like this one.
+    return f"{data[:_NAME_BYTES].decode(errors='ignore')}%~{sha256(data).hexdigest()[:32]}"
 
 
 def attempt_sk(n: int) -> str:
@@ -62,7 +76,7 @@ def spend_pk(scope_kind: str, month: str) -> str:
 
 def spend_sk(name: str, day: str) -> str:
     """One scope's day: `acme#2026-11-20`. A month is the sum of its days, so it is not stored."""
-    return f"{escape(name)}#{day}"
+    return f"{fit(escape(name))}#{day}"
 
 
 def scopes(fact: Fact) -> list[tuple[str, str]]:
@@ -71,10 +85,15 @@ def scopes(fact: Fact) -> list[tuple[str, str]]:
     named = [
         ("provider", fact.provider),
         ("caller", origin.caller),
-        ("agent", f"{origin.tenant}/{origin.agent}" if origin.agent else ""),
+        ("agent", f"{_in_path(origin.tenant)}/{_in_path(origin.agent)}" if origin.agent else ""),
         ("tenant", origin.tenant),
     ]
     return [*((kind, name) for kind, name in named if name), ("all", "all")]
+
+
+def _in_path(part: str) -> str:
+    """A part of a `/`-joined name: tenant `a` with agent `b/c` is not tenant `a/b` with agent `c`."""
+    return part.replace("%", "%25").replace("/", "%2F")
 
 
 def spend_keys(fact: Fact) -> list[tuple[str, str]]:

@@ -65,6 +65,23 @@ def add_spend(spend: SpendByPeriod, provider: str, period: str, more: Spend) -> 
     return {**spend, provider: {**periods, period: periods.get(period, Spend()).merge(more)}}
 
 
+def add_facts(snapshot: Snapshot, facts: Iterable[Fact]) -> Snapshot:
+    """A snapshot with more facts, whatever their instants; `as_of` stays."""
+    spend, routes = snapshot.spend, snapshot.routes
+    for fact in facts:
+        routes = routes.merge(RouteStats.of(fact))
+        spend = _with_cost(spend, fact)
+    return replace(snapshot, routes=routes, spend=spend)
+
+
+def _with_cost(spend: SpendByPeriod, fact: Fact) -> SpendByPeriod:
+    if not fact.provider:
+        return spend
+    cost = Spend.of(fact)
+    day, month = day_of(fact.at), month_of(fact.at)
+    return add_spend(add_spend(spend, fact.provider, day, cost), fact.provider, month, cost)
+
+
 def with_own(snapshot: Snapshot, facts: Iterable[Fact], now: int) -> Snapshot:
     """The snapshot and, of a router's own facts, those that it cannot hold yet (`at > as_of`).
 
@@ -76,7 +93,5 @@ def with_own(snapshot: Snapshot, facts: Iterable[Fact], now: int) -> Snapshot:
     fresh = snapshot.routes if snapshot.as_of >= now - WINDOW_MS else RouteStats()
     spend = snapshot.spend
     for fact in newer:
-        if fact.provider:
-            for period in (day_of(fact.at), month_of(fact.at)):
-                spend = add_spend(spend, fact.provider, period, Spend.of(fact))
+        spend = _with_cost(spend, fact)
     return replace(snapshot, routes=merge_all(RouteStats, (fresh, route_stats(newer, now))), spend=spend)

@@ -14,13 +14,20 @@ from ledger.folds.route_stats import RouteStats
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend
 from ledger.items import Fact
-from ledger.keys import session_pk, spend_keys
+from ledger.keys import fit, session_pk, spend_keys
 from ledger.moments import DAY_MS, day_of, minute_of
+from ledger.routes import route_key
 
 ROUTES_PK = "routes"
 SNAPSHOT_SK = "snapshot"
 MINUTE_SK_PREFIX = "minute#"
 WATERMARK_KEY = ("rollup", "watermark")
+
+STEP_MINUTES = 60
+"""A pass works in steps of at most this many minutes. All of a step's items are written before the next step.
+
+So whatever is older than this before a sealed minute is sealed too, in every item.
+"""
 
 
 class ViewKey(NamedTuple):
@@ -38,8 +45,20 @@ class View:
     kept_ms: int | None = None
 
 
-def minute_sk(minute: str) -> str:
-    return f"{MINUTE_SK_PREFIX}{minute}"
+def minute_sk(minute: str, destination: str) -> str:
+    """`minute#2026-11-20T13:18#acme|small|`. An item per destination, so that many of them cannot fill one."""
+    return f"{MINUTE_SK_PREFIX}{minute}#{fit(destination)}"
+
+
+def minute_sks(first: str, last: str) -> tuple[str, str]:
+    """The bounds of the sort keys of all destinations from one minute to another, both included."""
+    return f"{MINUTE_SK_PREFIX}{first}", f"{MINUTE_SK_PREFIX}{last}$"  # "$" comes right after "#"
+
+
+def _route_keys(fact: Fact) -> list[ViewKey]:
+    if not fact.counts:
+        return []
+    return [ViewKey(ROUTES_PK, minute_sk(minute_of(fact.at), route_key(fact.provider, fact.model)))]
 
 
 def _session_keys(fact: Fact) -> list[ViewKey]:
@@ -49,7 +68,7 @@ def _session_keys(fact: Fact) -> list[ViewKey]:
 
 
 VIEWS: tuple[View, ...] = (
-    View("routes", RouteStats, lambda f: [ViewKey(ROUTES_PK, minute_sk(minute_of(f.at)))], kept_ms=DAY_MS),
+    View("routes", RouteStats, _route_keys, kept_ms=DAY_MS),
     View("session", Session, _session_keys),
     View("spend", Spend, lambda f: [ViewKey(*key) for key in spend_keys(f)]),
 )

@@ -10,15 +10,22 @@ from aws_lambda_powertools import Logger
 
 from ledger.moments import now_ms
 from ledger.table import Table, open_table
-from rollup.passes import PassReport, run_pass
-from rollup.reaper import LOST_AFTER_MS, ReapReport, reap
+from rollup.passes import PassIncomplete, PassReport, run_pass
+from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from rollup.settings import Settings
+from rollup.together import Incomplete
 
 RUN_MS = 55_000
 """A run ends before its minute does: the next one begins then."""
 
 LAST_PASS_MS = 10_000
 """What is left of the function's own time for a pass that has just begun."""
+
+REAP_EVERY_MS = 10_000
+"""How often a local rollup looks for what was left open: each look reads several minutes of all shards."""
+
+PROMPT_REAP_MS = 60_000
+"""Who wants lost inferences closed sooner than after this has the local rollup look in every pass."""
 
 logger = Logger(service="rollup", level=os.environ.get("WARMROUTE_LOG_LEVEL", "INFO"))
 
@@ -30,7 +37,10 @@ class Context(Protocol):
 
 
 def handler(_event: object, context: Context) -> dict[str, Any]:
-    """Passes until the minute is over, and the reaper once. Errors raise: the next minute begins anew."""
+    """Passes until the minute is over, and the reaper once. Errors raise: the next minute begins anew.
+
+    So do single items that failed, but at the end: the run does everything else first.
+    """
     settings = Settings.from_env(os.environ)
     return asyncio.run(run_minute(settings, context.get_remaining_time_in_millis()))
 
@@ -48,13 +58,16 @@ async def run_minute(settings: Settings, remaining_ms: int, clock: Callable[[], 
         region=settings.region,
         endpoint_url=settings.dynamodb_url,
     ) as table:
-        report = await _pass(table, clock, settings.lag_ms)
-        reaped = await _reap(table, clock, settings.lost_after_ms)
+        failed: list[Incomplete] = []
+        report = await _pass(table, clock, settings.lag_ms, failed)
+        reaped = await _reap(table, clock, settings.lost_after_ms, failed)
         passes, busy = 1, bool(report.facts or reaped.lost)
         while every_ms and busy and clock() + every_ms <= end:
             await asyncio.sleep(settings.pass_every_s)
-            report = await _pass(table, clock, settings.lag_ms)
+            report = await _pass(table, clock, settings.lag_ms, failed)
             passes, busy = passes + 1, bool(report.facts)
+    if failed:
+        raise failed[-1]
     return {"passes": passes, "reaped": asdict(reaped), "last": asdict(report)}
 
 
@@ -67,11 +80,15 @@ async def run_forever(
     lost_after_ms: int = LOST_AFTER_MS,
     clock: Callable[[], int] = now_ms,
 ) -> None:
-    """A pass and a look for what was left open, every `every_s` seconds until `stop` is set."""
+    """A pass every `every_s` seconds until `stop` is set, and now and then a look for what was left open."""
+    reap_every_ms = REAP_EVERY_MS if lost_after_ms >= PROMPT_REAP_MS else 0
+    reap_at = clock()
     while not stop.is_set():
         try:
-            await _reap(table, clock, lost_after_ms)
-            await _pass(table, clock, lag_ms)
+            if clock() >= reap_at:
+                reap_at = clock() + reap_every_ms
+                await _reap(table, clock, lost_after_ms, [])
+            await _pass(table, clock, lag_ms, [])
         except Exception:  # an entry point: one failed pass must not end those after it
             logger.exception("rollup-failed")
         try:
@@ -80,14 +97,32 @@ async def run_forever(
             continue
 
 
-async def _pass(table: Table, clock: Callable[[], int], lag_ms: int) -> PassReport:
-    report = await run_pass(table, now=clock(), lag_ms=lag_ms)
+async def _pass(table: Table, clock: Callable[[], int], lag_ms: int, failed: list[Incomplete]) -> PassReport:
+    """Logged with its counts; single items that failed are logged by their keys and added to `failed`."""
+    try:
+        report = await run_pass(table, now=clock(), lag_ms=lag_ms)
+    except PassIncomplete as incomplete:
+        report = incomplete.report
+        _log_failed("view-item-failed", incomplete, failed)
     logger.info("rollup-pass", extra=asdict(report))
     return report
 
 
-async def _reap(table: Table, clock: Callable[[], int], lost_after_ms: int) -> ReapReport:
-    report = await reap(table, clock, lost_after_ms=lost_after_ms)
+def _log_failed(event: str, incomplete: Incomplete, failed: list[Incomplete]) -> None:
+    failed.append(incomplete)
+    for key in incomplete.errors:
+        logger.error(event, extra={"key": key})
+
+
+async def _reap(
+    table: Table, clock: Callable[[], int], lost_after_ms: int, failed: list[Incomplete]
+) -> ReapReport:
+    """Logged where it did something; inferences that could not be closed as `_pass` does it for items."""
+    try:
+        report = await reap(table, clock, lost_after_ms=lost_after_ms)
+    except ReapIncomplete as incomplete:
+        report = incomplete.report
+        _log_failed("inference-failed", incomplete, failed)
     if report.lost or report.completed:
         logger.warning("rollup-reaped", extra=asdict(report))
     return report

@@ -3,19 +3,22 @@
 A pass may be killed between any two writes, run twice, late, or beside another one. What makes that safe:
 each view item says itself which minutes it has sealed, an open minute is replaced and never added to, and the
 watermark moves only after every item of those minutes is written.
+
+An item that cannot be written stops no other one: it is left out of the rest of the pass, and the watermark stays
+before it, so that the next pass tries again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ledger.folds import Fold
 from ledger.items import Fact
 from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_between, next_minute
 from ledger.table import StoreError, Table
-from ledger.views import View, ViewItem, ViewKey, advance, derive
+from ledger.views import STEP_MINUTES, View, ViewItem, ViewKey, advance, derive
 from rollup.marks import SEALED, move_mark, read_mark
 from rollup.snapshot import write_snapshot
-from rollup.together import together
+from rollup.together import Incomplete, apart, together
 
 GRACE_MS = 120_000
 """A minute is sealed this long after its end. A fact that is written later than that is not counted."""
@@ -26,10 +29,10 @@ START_MS = 15 * 60_000
 Older facts, if there are any because the views were dropped, are what `rebuild` is for.
 """
 
-CHUNK_MINUTES = 60
-"""After a pause the watermark moves in steps of this many minutes: a killed pass keeps its progress."""
-
 _TRIES = 20
+
+
+Place = tuple[View, ViewKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,39 @@ class PassReport:
     snapshot: bool = False
 
 
+class PassIncomplete(Incomplete):
+    """A pass that did all but some items: `errors` by their keys, `report` as if it had not failed."""
+
+    def __init__(self, errors: dict[str, Exception], report: PassReport) -> None:
+        super().__init__(errors)
+        self.report = report
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A pass under way. `failed`: the items that could not be written, which later steps leave alone.
+
+    Were a later step to write one, it would seal minutes behind those that are missing, and so lose them.
+    """
+
+    table: Table
+    seal: str
+    report: PassReport
+    failed: dict[Place, Exception] = field(default_factory=dict)
+
+
 async def run_pass(
     table: Table,
     *,
     now: int,
     lag_ms: int,
     grace_ms: int = GRACE_MS,
-    chunk_minutes: int = CHUNK_MINUTES,
+    step_minutes: int = STEP_MINUTES,
 ) -> PassReport:
     """One pass at the instant `now` (ms). StoreError when the store fails; the next pass goes on from there.
+
+    PassIncomplete, once everything else and the snapshot are written, when single items could not be.
+    After a pause the watermark moves in steps of `step_minutes`: a killed pass keeps its progress.
 
     `lag_ms`: how far the index may be behind. Facts younger than that are left to the next pass, so that
     `as_of` is exact and a router can add its own newer facts without counting any twice.
@@ -63,12 +90,14 @@ async def run_pass(
     as_of = now - lag_ms
     seal = last_complete_minute(as_of, grace_ms)
     mark = await read_mark(table, SEALED, start=minute_of(as_of - START_MS))
-    report = PassReport(as_of, mark)
+    this = _Pass(table, seal, PassReport(as_of, mark))
     todo = minutes_between(next_minute(mark), minute_of(as_of))
-    for begin in range(0, len(todo), chunk_minutes):
-        chunk = todo[begin : begin + chunk_minutes]
-        report = await _run_chunk(table, chunk, min(seal, chunk[-1]), report)
-    return replace(report, snapshot=await write_snapshot(table, as_of))
+    for begin in range(0, len(todo), step_minutes):
+        await _step(this, todo[begin : begin + step_minutes])
+    report = replace(this.report, snapshot=await write_snapshot(table, as_of))
+    if this.failed:
+        raise PassIncomplete({" ".join(key): e for (_view, key), e in this.failed.items()}, report)
+    return report
 
 
 def last_complete_minute(as_of: int, grace_ms: int = GRACE_MS) -> str:
@@ -82,15 +111,20 @@ async def facts_of(table: Table, minutes: list[str], as_of: int) -> list[Fact]:
     return [fact for facts in found for fact in facts if fact.at <= as_of]
 
 
-async def _run_chunk(table: Table, minutes: list[str], seal: str, report: PassReport) -> PassReport:
+async def _step(this: _Pass, minutes: list[str]) -> None:
+    table, report, seal = this.table, this.report, min(this.seal, minutes[-1])
     as_of = min(report.as_of, minute_start_ms(minutes[-1]) + MINUTE_MS - 1)
     facts = await facts_of(table, minutes, as_of)
-    written = await _write_views(table, derive(facts), seal=seal, as_of=as_of)
-    if seal > report.sealed_through:
+    derived = {place: states for place, states in derive(facts).items() if place not in this.failed}
+    written, failed = await _write_views(table, derived, seal=seal, as_of=as_of)
+    this.failed |= failed
+    sealed_through = report.sealed_through
+    if seal > sealed_through and not this.failed:
         await move_mark(table, SEALED, seal)
-    return replace(
+        sealed_through = seal
+    this.report = replace(
         report,
-        sealed_through=max(seal, report.sealed_through),
+        sealed_through=sealed_through,
         minutes=report.minutes + len(minutes),
         facts=report.facts + len(facts),
         items=report.items + written,
@@ -105,12 +139,12 @@ def new_item(view: View, key: ViewKey, first_minute: str) -> ViewItem:
 
 
 async def _write_views(
-    table: Table, derived: Mapping[tuple[View, ViewKey], dict[str, Fold]], *, seal: str, as_of: int
-) -> int:
-    """How many items changed and were written."""
+    table: Table, derived: Mapping[Place, dict[str, Fold]], *, seal: str, as_of: int
+) -> tuple[int, dict[Place, Exception]]:
+    """How many items changed and were written, and those that could not be."""
     stored = await table.get_views(key for _view, key in derived)
 
-    async def write(place: tuple[View, ViewKey]) -> bool:
+    async def write(place: Place) -> bool:
         (view, key), minutes = place, derived[place]
         item = stored.get(key)
         for _ in range(_TRIES):
@@ -123,4 +157,5 @@ async def _write_views(
             item = (await table.get_views([key])).get(key)
         raise StoreError(f"{key}: written by others {_TRIES} times in a row")
 
-    return sum(await together(write, derived))
+    done = await apart(write, derived)
+    return sum(done.results), done.errors

@@ -3,6 +3,8 @@
 Per inference: first a row for each attempt that has none, then the closing write. All of them are
 conditional, so the reaper may be killed between any two, run twice at once, or meet a router that comes back
 late: whoever writes a row first has written it, and who then finds the inference closed leaves it alone.
+
+An inference that cannot be closed stops no other one; the watermark stays before it.
 """
 
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from ledger.moments import minute_of, minutes_between, next_minute
 from ledger.outcomes import Ending, Kind, Outcome
 from ledger.table import StoreError, Table
 from rollup.marks import REAPED, move_mark, read_mark
-from rollup.together import together
+from rollup.together import Done, Incomplete, apart, together
 
 LOST_AFTER_MS = 960_000
 """16 minutes: no Lambda function runs for longer than 15, so nobody works on an older inference."""
@@ -34,6 +36,14 @@ class ReapReport:
     completed: int = 0
 
 
+class ReapIncomplete(Incomplete):
+    """Some inferences could not be closed: `errors` by their ids, `report` of the others."""
+
+    def __init__(self, errors: dict[str, Exception], report: ReapReport) -> None:
+        super().__init__(errors)
+        self.report = report
+
+
 async def reap(
     table: Table,
     clock: Callable[[], int],
@@ -44,30 +54,38 @@ async def reap(
     """Closes every inference that has been open for `lost_after_ms` or longer.
 
     `clock` gives ms; what the reaper writes is dated when it writes it, so that a long run is counted too.
-    `since`: a minute to begin at instead of the reaper's own watermark. StoreError when the store fails.
+    `since`: a minute to begin at instead of the reaper's own watermark. StoreError when the store fails,
+    ReapIncomplete at the end when single inferences could not be closed.
     """
     now = clock()
     trail = minute_of(now - max(lost_after_ms, LOST_AFTER_MS) - LOOK_BACK_MS)
     mark = await read_mark(table, REAPED, start=trail)
     todo = minutes_between(since or next_minute(mark), minute_of(now - lost_after_ms))
     closed: list[State] = []
+    failed: dict[str, Exception] = {}
     for begin in range(0, len(todo), CHUNK_MINUTES):
         chunk = todo[begin : begin + CHUNK_MINUTES]
-        closed += await _reap_minutes(table, clock, chunk, now - lost_after_ms)
-        if since is None:
+        done = await _reap_minutes(table, clock, chunk, now - lost_after_ms)
+        closed += [state for state in done.results if state]
+        failed |= done.errors
+        if since is None and not failed:
             await move_mark(table, REAPED, min(trail, chunk[-1]))
     lost = closed.count(State.LOST)
-    return ReapReport(len(todo), lost, len(closed) - lost)
+    report = ReapReport(len(todo), lost, len(closed) - lost)
+    if failed:
+        raise ReapIncomplete(failed, report)
+    return report
 
 
-async def _reap_minutes(table: Table, clock: Callable[[], int], minutes: list[str], opened_by: int) -> list[State]:
+async def _reap_minutes(
+    table: Table, clock: Callable[[], int], minutes: list[str], opened_by: int
+) -> Done[str, State | None]:
     found = await together(table.open_in_minute, minutes)
 
     async def close(inference_id: str) -> State | None:
         return await close_lost(table, inference_id, clock, opened_by)
 
-    closed = await together(close, (each for ids in found for each in ids))
-    return [state for state in closed if state]
+    return await apart(close, (each for ids in found for each in ids))
 
 
 async def close_lost(table: Table, inference_id: str, clock: Callable[[], int], opened_by: int) -> State | None:

@@ -24,15 +24,14 @@ from ledger.moments import (
 )
 from ledger.records import FACTS_KEPT_S
 from ledger.table import StoreError, Table
-from ledger.views import MINUTE_SK_PREFIX, ROUTES_PK, VIEWS, View, ViewItem, ViewKey, derive, minute_sk
+from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, derive, minute_sks
 from rollup.marks import SEALED, read_mark
-from rollup.passes import CHUNK_MINUTES, START_MS, facts_of, new_item
+from rollup.passes import START_MS, Place, facts_of, new_item
 from rollup.together import together
 
 SCOPE_KINDS = ("provider", "caller", "agent", "tenant", "all")
 """Every kind of scope that `keys.scopes` makes."""
 
-Place = tuple[View, ViewKey]
 Progress = Callable[[str, int], None]
 """Told after each step: the last minute that was read, and how many facts were read in that step."""
 
@@ -122,8 +121,8 @@ def whole_days(from_day: str, to_day: str, now: int) -> list[str]:
 
 
 async def _read(table: Table, day: _Day, minutes: list[str], progress: Progress) -> None:
-    for begin in range(0, len(minutes), CHUNK_MINUTES):
-        chunk = minutes[begin : begin + CHUNK_MINUTES]
+    for begin in range(0, len(minutes), STEP_MINUTES):
+        chunk = minutes[begin : begin + STEP_MINUTES]
         facts = await facts_of(table, chunk, minute_start_ms(chunk[-1]) + MINUTE_MS - 1)
         day.add(chunk, facts)
         day.facts += len(facts)
@@ -201,6 +200,5 @@ async def _stored_places(table: Table, day: _Day) -> list[Place]:
     month = month_of(day_start_ms(day.name))
     partitions = await together(table.query_views, [spend_pk(kind, month) for kind in SCOPE_KINDS])
     spend = [i for items in partitions for i in items if i.key.sk.rpartition("#")[2] == day.name]
-    minutes = await table.query_views(ROUTES_PK, between=(minute_sk(f"{day.name}T00:00"), minute_sk(day.through)))
-    routes = [i for i in minutes if i.key.sk.startswith(MINUTE_SK_PREFIX)]
+    routes = await table.query_views(ROUTES_PK, between=minute_sks(f"{day.name}T00:00", day.through))
     return [(_VIEW[item.view], item.key) for item in (*spend, *routes)]

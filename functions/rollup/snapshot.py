@@ -1,6 +1,7 @@
 """The last step of a pass: the one item that every router reads."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ledger.folds import merge_all
 from ledger.folds.route_stats import WINDOW_MS, RouteStats
@@ -9,9 +10,12 @@ from ledger.keys import spend_pk, unescape
 from ledger.moments import day_of, minute_of, month_of
 from ledger.snapshot import Snapshot, SpendByPeriod, add_spend
 from ledger.table import Table
-from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewItem, ViewKey, minute_sk
+from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewItem, ViewKey, minute_sks
 
 SNAPSHOT_KEY = ViewKey(ROUTES_PK, SNAPSHOT_SK)
+
+MAX_BLOB = 380_000
+"""An item has at most 400 kB. A larger snapshot does not tell backends apart: no plan asks for them."""
 
 
 async def write_snapshot(table: Table, as_of: int) -> bool:
@@ -23,16 +27,21 @@ async def write_snapshot(table: Table, as_of: int) -> bool:
             return False
         version = stored["version"] if stored else 0
         key = {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk}
-        item = key | {"blob": snapshot.pack(), "as_of": as_of, "version": version + 1}
+        item = key | {"blob": _blob(snapshot), "as_of": as_of, "version": version + 1}
         if await table.put_view_item(item, if_version=version):
             return True
     return False
 
 
+def _blob(snapshot: Snapshot) -> bytes:
+    blob = snapshot.pack()
+    return blob if len(blob) <= MAX_BLOB else replace(snapshot, routes=snapshot.routes.by_destination()).pack()
+
+
 async def _collect(table: Table, as_of: int) -> Snapshot | None:
     """From the stored items; None when a later pass has written into them, which then writes its own."""
     first, last = minute_of(as_of - WINDOW_MS), minute_of(as_of)
-    minutes = await table.query_views(ROUTES_PK, between=(minute_sk(first), minute_sk(last)), consistent=True)
+    minutes = await table.query_views(ROUTES_PK, between=minute_sks(first, last), consistent=True)
     spent = await table.query_views(spend_pk("provider", month_of(as_of)), consistent=True)
     if any(item.as_of > as_of for item in (*minutes, *spent)):
         return None

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,16 +14,18 @@ from rich.table import Table as Grid
 from ledger.moments import DAY_MS, day_of, day_start_ms, iso, minute_start_ms, next_minute, now_ms
 from ledger.table import StoreError, Table, open_table
 from rollup.marks import REAPED
-from rollup.passes import PassReport, run_pass
-from rollup.reaper import LOST_AFTER_MS, ReapReport, reap
+from rollup.passes import PassIncomplete, PassReport, run_pass
+from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from rollup.rebuild import RebuildReport, rebuild, whole_days
+from rollup.settings import LAG_MS
 from rollup.snapshot import SNAPSHOT_KEY
+from rollup.together import Incomplete
 
 EXAMPLES = """\
 examples:
   scripts/rollup once
   scripts/rollup once --dynamodb-url http://127.0.0.1:4566
-  scripts/rollup once --lost-after-ms 60000
+  scripts/rollup once --dynamodb-url http://127.0.0.1:4566 --lost-after-ms 60000
   scripts/rollup rebuild --from 2026-11-01 --to 2026-11-20
 
 Without --dynamodb-url it works on your AWS account, with the credentials and the region of the environment.
@@ -59,7 +62,13 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--from", dest="from_day", metavar="DAY", type=_day, required=True, help="first day: 2026-11-01"
     )
     days.add_argument("--to", dest="to_day", metavar="DAY", type=_day, required=True, help="last day, included")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not args.dynamodb_url and args.lost_after_ms < LOST_AFTER_MS:
+        parser.error(
+            f"--lost-after-ms below {LOST_AFTER_MS} needs --dynamodb-url: "
+            "in your AWS account it would close inferences that their router still works on"
+        )
+    return args
 
 
 def _day(text: str) -> str:
@@ -69,28 +78,58 @@ def _day(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is no UTC day such as 2026-11-20") from error
 
 
-async def run(args: argparse.Namespace, console: Console) -> None:
+async def run(args: argparse.Namespace, console: Console, clock: Callable[[], int] = now_ms) -> None:
+    """Does it and prints what was done. Incomplete, after that, when single items failed."""
+    failed: list[Incomplete] = []
     async with open_table(
         args.facts_table, args.views_table, region=args.region, endpoint_url=args.dynamodb_url
     ) as table:
+        work = _Work(table, args, clock, failed)
         if args.command == "once":
-            reaped = await reap(table, now_ms, lost_after_ms=args.lost_after_ms)
-            rows = _pass_rows(await run_pass(table, now=now_ms(), lag_ms=0))
+            reaped = await work.reap()
+            rows = _pass_rows(await work.run_pass())
         else:
-            reaped, rebuilt = await _rebuild(table, args, console)
+            reaped, rebuilt = await _rebuild(work, console)
             rows = _rebuild_rows(rebuilt)
-        _show(console, [*rows, *_reap_rows(reaped), *await _stored_rows(table)])
+        _show(console, [*rows, *_reap_rows(reaped), *await _stored_rows(table, clock)])
+    if failed:
+        raise failed[-1]
 
 
-async def _rebuild(table: Table, args: argparse.Namespace, console: Console) -> tuple[ReapReport, RebuildReport]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The steps of a run. What single items make of one is kept in `failed`, so that the next step is done too."""
+
+    table: Table
+    args: argparse.Namespace
+    clock: Callable[[], int]
+    failed: list[Incomplete]
+
+    async def reap(self, since: str | None = None) -> ReapReport:
+        try:
+            return await reap(self.table, self.clock, lost_after_ms=self.args.lost_after_ms, since=since)
+        except ReapIncomplete as incomplete:
+            self.failed.append(incomplete)
+            return incomplete.report
+
+    async def run_pass(self) -> PassReport:
+        # An emulator's indexes are never behind; on AWS `as_of` must be as exact as the scheduled function's.
+        lag_ms = 0 if self.args.dynamodb_url else LAG_MS
+        try:
+            return await run_pass(self.table, now=self.clock(), lag_ms=lag_ms)
+        except PassIncomplete as incomplete:
+            self.failed.append(incomplete)
+            return incomplete.report
+
+
+async def _rebuild(work: _Work, console: Console) -> tuple[ReapReport, RebuildReport]:
     """The days between two passes: the first brings the watermark up to now, the second the snapshot."""
-    days = whole_days(args.from_day, args.to_day, now_ms())
+    table = work.table
+    days = whole_days(work.args.from_day, work.args.to_day, work.clock())
     # Without a mark the views were dropped, and with them what the reaper knew: it begins where the days do.
     marked = await table.get_view_item(REAPED.key)
-    reaped = await reap(
-        table, now_ms, lost_after_ms=args.lost_after_ms, since=None if marked else f"{days[0]}T00:00"
-    )
-    await run_pass(table, now=now_ms(), lag_ms=0)
+    reaped = await work.reap(since=None if marked else f"{days[0]}T00:00")
+    await work.run_pass()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("reading facts", total=len(days) * DAY_MS)
 
@@ -98,8 +137,8 @@ async def _rebuild(table: Table, args: argparse.Namespace, console: Console) -> 
             read = next_minute(minute)
             bars.update(bar, completed=minute_start_ms(read) - day_start_ms(days[0]), description=minute)
 
-        rebuilt = await rebuild(table, days[0], days[-1], now=now_ms(), progress=progress)
-    await run_pass(table, now=now_ms(), lag_ms=0)
+        rebuilt = await rebuild(table, days[0], days[-1], now=work.clock(), progress=progress)
+    await work.run_pass()
     return reaped, rebuilt
 
 
@@ -126,12 +165,12 @@ def _reap_rows(report: ReapReport) -> Rows:
     return [("closed as lost", report.lost), ("closed for their router", report.completed)]
 
 
-async def _stored_rows(table: Table) -> Rows:
+async def _stored_rows(table: Table, clock: Callable[[], int]) -> Rows:
     """Read back from the table, so that what is shown is what routers get."""
     stored = await table.get_view_item(SNAPSHOT_KEY, consistent=True)
     if stored is None:
         return [("as of", "no snapshot")]
-    return [("as of", iso(stored["as_of"])), ("age", f"{(now_ms() - stored['as_of']) / 1000:.1f} s")]
+    return [("as of", iso(stored["as_of"])), ("age", f"{(clock() - stored['as_of']) / 1000:.1f} s")]
 
 
 def _show(console: Console, rows: Rows) -> None:

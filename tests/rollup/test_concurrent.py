@@ -22,7 +22,7 @@ from rollup.passes import run_pass
 async def main(url, facts, views, first, last, every):
     async with open_table(facts, views, endpoint_url=url) as table:
         for at in range(int(first), int(last), int(every)):
-            await run_pass(table, now=at, lag_ms=0, chunk_minutes=3)
+            await run_pass(table, now=at, lag_ms=0, step_minutes=3)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -37,7 +37,7 @@ async def test_rollups_at_once_at_different_instants(any_store_url: str) -> None
         await put_all(table, facts)
         instants = range(NOW + MINUTE, NOW + 16 * MINUTE, 2 * MINUTE)
         await asyncio.gather(
-            *(run_pass(t, now=at, lag_ms=0, chunk_minutes=4) for at in instants for t in (table, other))
+            *(run_pass(t, now=at, lag_ms=0, step_minutes=4) for at in instants for t in (table, other))
         )
         await run_pass(table, now=NOW + 20 * MINUTE, lag_ms=0)
         assert await merged_views(table) == expected_views(facts)

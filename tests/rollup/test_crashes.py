@@ -55,7 +55,7 @@ async def test_a_pass_killed_at_every_write(dynamodb_url: str, table: Table, lan
 
     async def job(at: Table) -> None:
         await read_mark(at, SEALED, start=minute_of(LATER - 5 * MINUTE))
-        await run_pass(at, now=LATER, lag_ms=0, chunk_minutes=3)
+        await run_pass(at, now=LATER, lag_ms=0, step_minutes=3)
 
     async def check(at: Table) -> None:
         assert await merged_views(at) == expected_views(facts)

@@ -5,20 +5,26 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from ledger.folds.spend import Spend
 from ledger.items import Fact
 from ledger.moments import now_ms
 from ledger.outcomes import Ending
-from ledger.table import StoreError, Table
+from ledger.table import StoreError, Table, open_table
+from ledger.views import ViewKey
 from local.stack import ROOT
 from rollup import handler as rim
 from rollup.handler import handler, run_forever, run_minute
+from rollup.passes import PassIncomplete, PassReport
+from rollup.reaper import ReapReport
 from rollup.settings import LAG_MS, Settings
 from tests.ledger.make import NOW, fact, inference
 from tests.ledger.store import Writes, beside, dying_client, expected_views, merged_views
+from tests.rollup.known import refusing_client
 
 ONE_RUN = """
 from rollup.handler import handler
@@ -112,6 +118,57 @@ async def test_a_run_reaps_and_counts_what_it_reaped(table: Table, environment: 
     assert closed is not None
     assert closed.ending is Ending.ERROR
     assert await merged_views(table) == expected_views(rows)
+
+
+async def test_a_run_with_an_item_that_fails_does_everything_else(
+    table: Table, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It reaps and makes its further passes, logs the item by its key, and fails at the end for Lambda to tell."""
+    environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
+    lost = inference(NOW - 1_000)
+    await table.open_inference(lost)
+    await table.put_fact(fact(NOW))
+    refusing = refusing_client(lambda item: item.get("pk", {}).get("S", "").startswith("session#"))
+    environment.setattr(rim, "open_table", partial(open_table, client_class=refusing))
+    environment.setattr(rim.logger, "propagate", True)
+    with pytest.raises(PassIncomplete):
+        await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
+    closed, rows = await table.get_inference(lost.inference_id)
+    assert closed is not None
+    assert closed.ending is Ending.ERROR
+    spent = (await merged_views(table))[ViewKey("spend#all#2026-11", "all#2026-11-20")]
+    assert isinstance(spent, Spend)
+    assert spent.attempts == 1 + len(rows)
+    failed = [record for record in caplog.records if record.message == "view-item-failed"]
+    assert len(failed) > 1
+    assert {getattr(record, "key", "") for record in failed} == {"session#amy#s1 2026-11-20"}
+
+
+@pytest.mark.parametrize(("lost_after_ms", "every_pass"), [(60_000, False), (59_999, True)])
+async def test_the_local_rollup_reaps_now_and_then(
+    table: Table, monkeypatch: pytest.MonkeyPatch, lost_after_ms: int, every_pass: bool
+) -> None:
+    """Every 10 s at most, as each look reads several minutes; in each pass where lost means less than a minute."""
+    counts, stop, clock = {"passes": 0, "reaps": 0}, asyncio.Event(), Clock(step_ms=500)
+
+    async def count_pass(*_: Any, **__: Any) -> PassReport:
+        counts["passes"] += 1
+        if counts["passes"] == 30:
+            stop.set()
+        return PassReport(0, "")
+
+    async def count_reap(*_: Any, **__: Any) -> ReapReport:
+        counts["reaps"] += 1
+        return ReapReport()
+
+    monkeypatch.setattr(rim, "run_pass", count_pass)
+    monkeypatch.setattr(rim, "reap", count_reap)
+    begun = clock.at
+    await run_forever(table, 0.001, 0, stop, lost_after_ms=lost_after_ms, clock=clock)
+    if every_pass:
+        assert counts["reaps"] == 30
+    else:
+        assert 2 <= counts["reaps"] <= 1 + (clock.at - begun) // rim.REAP_EVERY_MS
 
 
 async def test_a_run_that_cannot_reach_its_tables_fails(environment: pytest.MonkeyPatch) -> None:

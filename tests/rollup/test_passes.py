@@ -1,11 +1,14 @@
 """One pass after another over the real table: what they add up to, and what they leave alone."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from ledger.folds.route_stats import RouteStats
+from ledger.folds.route_stats import BACKENDS, RouteStats
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend
 from ledger.items import Fact
@@ -13,13 +16,15 @@ from ledger.keys import session_pk, spend_pk
 from ledger.moments import minute_of
 from ledger.outcomes import Ending
 from ledger.snapshot import Snapshot
-from ledger.table import Table
+from ledger.table import StoreError, Table
 from ledger.views import ViewKey
 from rollup.marks import SEALED, read_mark
-from rollup.passes import GRACE_MS, START_MS, PassReport, run_pass
+from rollup.passes import GRACE_MS, START_MS, PassIncomplete, PassReport, run_pass
 from rollup.snapshot import SNAPSHOT_KEY, write_snapshot
-from tests.ledger.make import EARLY, MINUTE, NOW, fact, traffic
-from tests.ledger.store import expected_views, merged_views, stored_views
+from rollup.together import GIVE_UP
+from tests.ledger.make import EARLY, MINUTE, NOW, ORIGIN, fact, traffic
+from tests.ledger.store import beside, expected_views, merged_views, stored_views
+from tests.rollup.known import refusing_client
 
 
 async def put_all(table: Table, facts: list[Fact]) -> None:
@@ -116,7 +121,7 @@ async def test_a_pause_is_caught_up_in_steps(table: Table) -> None:
     await run_pass(table, now=NOW, lag_ms=0)
     facts = traffic(4, NOW, NOW + 95 * MINUTE, 60)
     await put_all(table, facts)
-    report = await run_pass(table, now=NOW + 100 * MINUTE, lag_ms=0, chunk_minutes=7)
+    report = await run_pass(table, now=NOW + 100 * MINUTE, lag_ms=0, step_minutes=7)
     assert report.facts == 60
     assert report.sealed_through == minute_of(NOW + 100 * MINUTE - GRACE_MS - MINUTE)
     assert await merged_views(table) == expected_views(facts)
@@ -201,3 +206,80 @@ async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(ta
     assert not await write_snapshot(table, NOW + 1_000)
     assert await write_snapshot(table, NOW + 2_000)
     assert (await snapshot_of(table)).routes == RouteStats.of(fact(0)).merge(RouteStats.of(fact(0)))
+
+
+def is_session(item: Mapping[str, Any]) -> bool:
+    return bool(item["pk"]["S"].startswith("session#"))
+
+
+async def test_an_item_that_cannot_be_written_stops_no_other(dynamodb_url: str, table: Table) -> None:
+    """All others and the snapshot are written, then the error is raised. The watermark stays before it."""
+    facts = traffic(15, NOW, NOW + 7 * MINUTE, 40)
+    await run_pass(table, now=NOW - MINUTE, lag_ms=0)
+    await put_all(table, facts)
+    later, before = NOW + 12 * MINUTE, minute_of(NOW - MINUTE)
+    async with beside(dynamodb_url, table, refusing_client(is_session)) as refusing:
+        with pytest.raises(PassIncomplete, match=r"session#.*maximum allowed size") as raised:
+            await run_pass(refusing, now=later, lag_ms=0, step_minutes=3)
+    expected = expected_views(facts)
+    sessions = {key for key in expected if key.pk.startswith("session#")}
+    assert set(raised.value.errors) == {" ".join(key) for key in sessions}
+    assert await merged_views(table) == {key: state for key, state in expected.items() if key not in sessions}
+    assert (await snapshot_of(table)).as_of == later
+    assert (raised.value.report.snapshot, raised.value.report.sealed_through) == (True, before)
+    assert await read_mark(table, SEALED, start="") == before
+    await run_pass(table, now=later, lag_ms=0, step_minutes=3)
+    assert await merged_views(table) == expected
+
+
+async def test_an_item_that_failed_once_is_left_alone_until_the_next_pass(dynamodb_url: str, table: Table) -> None:
+    """Were a later step to write it, it would seal minutes behind those that are missing."""
+    facts = traffic(16, NOW, NOW + 7 * MINUTE, 40)
+    await run_pass(table, now=NOW - MINUTE, lag_ms=0)
+    await put_all(table, facts)
+    refused = set()
+
+    def refuses(item: Mapping[str, Any]) -> bool:
+        """Each session's first write only."""
+        is_first = is_session(item) and item["pk"]["S"] not in refused
+        refused.add(item["pk"]["S"])
+        return is_first
+
+    async with beside(dynamodb_url, table, refusing_client(refuses)) as refusing:
+        with pytest.raises(PassIncomplete):
+            await run_pass(refusing, now=NOW + 12 * MINUTE, lag_ms=0, step_minutes=2)
+    await run_pass(table, now=NOW + 12 * MINUTE, lag_ms=0, step_minutes=2)
+    assert await merged_views(table) == expected_views(facts)
+
+
+async def test_a_store_that_refuses_everything_is_given_up(dynamodb_url: str, table: Table) -> None:
+    """After some failures in a row it is the store: a pass does not wait for each of 100 items."""
+    await run_pass(table, now=NOW - MINUTE, lag_ms=0)
+    await put_all(table, [fact(NOW, origin=replace(ORIGIN, session=f"s{n}")) for n in range(100)])
+    seen: list[str] = []
+    async with beside(dynamodb_url, table, refusing_client(lambda _item: True, seen)) as refusing:
+        with pytest.raises(StoreError, match="in a row"):
+            await run_pass(refusing, now=NOW, lag_ms=0)
+    assert seen.count("PutItem") <= 2 * GIVE_UP
+
+
+async def test_backends_without_end_stop_nothing(table: Table) -> None:
+    """A provider that names another backend in each answer: the item is written, and routers know the route."""
+    count = 200
+    await put_all(table, [fact(NOW, served_by=f"{n:0200}", latency_ms=7) for n in range(count)])
+    await run_pass(table, now=NOW, lag_ms=0)
+    stats = (await snapshot_of(table)).routes
+    assert (len(stats.routes), stats.of_destination("acme", "small").count) == (BACKENDS + 1, count)
+
+
+async def test_a_snapshot_that_would_be_too_large_does_not_tell_backends_apart(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written in any case, since every router steers by it."""
+    monkeypatch.setattr("rollup.snapshot.MAX_BLOB", 200)
+    facts = [fact(NOW, served_by=str(n), model=model) for n in range(9) for model in ("small", "large")]
+    await put_all(table, facts)
+    await run_pass(table, now=NOW, lag_ms=0)
+    stats = (await snapshot_of(table)).routes
+    assert set(stats.routes) == {"acme|small|*", "acme|large|*"}
+    assert stats.of_destination("acme", "large").count == 9

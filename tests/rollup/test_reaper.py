@@ -1,7 +1,9 @@
 """What a router left open is closed once, by whoever comes first."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,10 @@ from ledger.outcomes import Ending, Kind, Outcome
 from ledger.table import Table
 from rollup.marks import REAPED, move_mark, read_mark
 from rollup.passes import run_pass
-from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapReport, reap
+from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from tests.ledger.make import MINUTE, NOW, fact, inference
 from tests.ledger.store import beside, expected_views, fresh_table, interrupted_client, merged_views
+from tests.rollup.known import refusing_client
 
 LATER = NOW + LOST_AFTER_MS
 
@@ -227,3 +230,21 @@ async def test_a_mark_only_moves_forward(table: Table) -> None:
     assert moved.count(True) == 1
     assert not await move_mark(table, REAPED, "2026-11-20T13:59")
     assert await read_mark(table, REAPED, start="") == "2026-11-20T14:00"
+
+
+async def test_one_that_cannot_be_closed_stops_no_other(dynamodb_url: str, table: Table) -> None:
+    """The others are closed, then the error names it. The mark stays before it, so it is tried again."""
+    await reaped(table, NOW)
+    mark = await read_mark(table, REAPED, start="")
+    bad, *others = [await opened(table) for _ in range(4)]
+
+    def refuses(item: Mapping[str, Any]) -> bool:
+        return bool(item.get("inference_id", {}).get("S") == bad.inference_id)
+
+    async with beside(dynamodb_url, table, refusing_client(refuses)) as refusing:
+        with pytest.raises(ReapIncomplete, match=bad.inference_id) as raised:
+            await reaped(refusing, LATER + 30 * MINUTE)
+    assert raised.value.report.lost == len(others)
+    assert await table.open_in_minute(minute_of(NOW)) == [bad.inference_id]
+    assert await read_mark(table, REAPED, start="") == mark
+    assert (await reaped(table, LATER + 60 * MINUTE)).lost == 1

@@ -16,6 +16,7 @@ from rollup.passes import run_pass
 from rollup.rebuild import SCOPE_KINDS, rebuild
 from tests.ledger.make import EARLY, MINUTE, fact, traffic
 from tests.ledger.store import beside, expected_views, merged_views, stored_views
+from tests.rollup.known import ask_known_minutes
 from tests.rollup.test_passes import put_all, snapshot_of
 
 TODAY = day_of(EARLY)
@@ -25,13 +26,16 @@ OF_ALL = ViewKey(spend_pk("all", "2026-11"), f"all#{TODAY}")
 
 
 @pytest.mark.case("S2")
-async def test_a_rebuild_is_what_the_passes_were(dynamodb_url: str, table: Table) -> None:
+async def test_a_rebuild_is_what_the_passes_were(
+    dynamodb_url: str, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Beside the old views: the same items, byte for byte, across a midnight; what no fact supports is gone."""
     await run_pass(table, now=EARLY - 10 * MINUTE, lag_ms=0)
     facts = traffic(10, EARLY - 10 * MINUTE, EARLY + 4 * MINUTE, 60)
     await put_all(table, facts)
     for at in range(EARLY - 9 * MINUTE, END, 2 * MINUTE):
         await run_pass(table, now=at, lag_ms=0)
+    ask_known_minutes(monkeypatch, facts)
     async with beside(dynamodb_url, table, views=f"{table.views}-new") as new:
         await read_mark(new, SEALED, start=await read_mark(table, SEALED, start=""))
         await put_ghost(new, ViewKey(spend_pk("provider", "2026-11"), f"ghost#{YESTERDAY}"), YESTERDAY)

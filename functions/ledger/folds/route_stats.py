@@ -9,9 +9,15 @@ from ledger.folds import merge_all
 from ledger.folds.sketch import Durations
 from ledger.items import Fact
 from ledger.money import mean
-from ledger.routes import parse_route_key
+from ledger.routes import parse_route_key, route_key
 
 WINDOW_MS = 15 * 60_000
+
+BACKENDS = 20
+"""Backends of one destination that are told apart: what a provider calls them must not fill a view item."""
+
+OTHERS = "*"
+"""`served_by` of all further backends together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,11 @@ class RouteStat:
 
 @dataclass(frozen=True, slots=True)
 class RouteStats:
-    """All routes by route key. A route that nothing is known of is absent."""
+    """All routes by route key. A route that nothing is known of is absent.
+
+    Of a destination's backends those with the first `BACKENDS` names are kept apart. A name that is not among
+    the first ones of some facts is not among the first ones of more facts either, so merging stays associative.
+    """
 
     routes: Mapping[str, RouteStat] = field(default_factory=dict)
 
@@ -89,7 +99,8 @@ class RouteStats:
         routes = dict(self.routes)
         for key, stat in other.routes.items():
             routes[key] = routes[key].merge(stat) if key in routes else stat
-        return RouteStats(routes)
+        # Only routes that were in neither part alone can be too many.
+        return RouteStats(_capped(routes) if len(routes) > max(BACKENDS, len(self.routes)) else routes)
 
     def aggregate(self, wanted: Callable[[str], bool] = lambda _key: True) -> RouteStat:
         """Several routes as one, each weighted by its own counts."""
@@ -99,12 +110,36 @@ class RouteStats:
         """A configured route, whatever backends served it."""
         return self.aggregate(lambda key: parse_route_key(key)[:2] == (provider, model))
 
+    def by_destination(self) -> "RouteStats":
+        """The same without telling backends apart."""
+        routes: dict[str, RouteStat] = {}
+        for key, stat in self.routes.items():
+            provider, model, _served_by = parse_route_key(key)
+            whole = route_key(provider, model, OTHERS)
+            routes[whole] = routes[whole].merge(stat) if whole in routes else stat
+        return RouteStats(routes)
+
     def pack(self) -> dict[str, Any]:
         return {key: stat.pack() for key, stat in sorted(self.routes.items())}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Self:
         return cls({key: RouteStat.unpack(stat) for key, stat in packed.items()})
+
+
+def _capped(routes: Mapping[str, RouteStat]) -> dict[str, RouteStat]:
+    """With the first `BACKENDS` names of each destination; the others' sum is under `OTHERS`."""
+    named: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for key in routes:
+        provider, model, served_by = parse_route_key(key)
+        if served_by != OTHERS:
+            named.setdefault((provider, model), []).append((served_by, key))
+    capped = dict(routes)
+    for (provider, model), backends in named.items():
+        for _served_by, key in sorted(backends)[BACKENDS:]:
+            others = route_key(provider, model, OTHERS)
+            capped[others] = capped.get(others, RouteStat()).merge(capped.pop(key))
+    return capped
 
 
 def _durations(ms: int | None) -> Durations:

@@ -1,10 +1,11 @@
 """A session's totals, and the routes whose prompt cache is probably still warm for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
+from ledger.folds import fold_facts
 from ledger.items import Fact
 from ledger.money import ZERO
 from ledger.outcomes import Ending
@@ -53,7 +54,7 @@ class Session:
             tokens_cached=usage.cache_read if usage else 0,
             cost_usd=fact.cost_usd or ZERO,
             saved_usd=fact.saved_usd or ZERO,
-            unpriced=int(usage is not None and fact.cost_usd is None),
+            unpriced=int(fact.unpriced),
             warm={fact.model: _warm(fact)} if fact.ok else {},
         )
 
@@ -80,6 +81,11 @@ class Session:
 
 
 _SUMS = ("calls", "errors", "tokens_in", "tokens_out", "tokens_cached", "cost_usd", "saved_usd", "unpriced")
+
+
+def add_facts(session: Session, facts: Iterable[Fact]) -> Session:
+    """A session's totals with some more of its facts."""
+    return session.merge(fold_facts(Session, facts))
 
 
 def _warm(fact: Fact) -> Warm:
