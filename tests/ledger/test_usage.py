@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.usage import MAX_TOKENS, Usage, from_anthropic, from_openai
+from ledger.usage import MAX_TOKENS, Usage, from_anthropic, from_openai, is_sound
 from tests.ledger.make import USAGES
 
 TOKENS = st.integers(0, MAX_TOKENS // 4)
@@ -66,7 +66,8 @@ def test_nonsense_counts_as_zero_and_never_below(a: object, b: object, c: object
     }
     for usage in (from_openai(openai), from_anthropic(anthropic), from_openai({"prompt_tokens_details": a})):
         assert all(type(n) is int and n >= 0 for n in (usage.input, usage.prompt, usage.output, usage.cache_write))
-    assert from_openai(openai).prompt == (a if type(a) is int and a > 0 else 0)
+    is_whole = (type(a) is int or (isinstance(a, float) and a.is_integer())) and a < MAX_TOKENS
+    assert from_openai(openai).prompt == (a if is_whole and a > 0 else 0)  # type: ignore[operator]
 
 
 def test_a_count_beyond_all_sense_counts_as_zero() -> None:
@@ -83,3 +84,17 @@ def test_usage_adds_and_packs(one: Usage, other: Usage) -> None:
     assert 0 not in one.pack().values()
     assert (one + other).prompt == one.prompt + other.prompt
     assert one + other == other + one
+
+
+@pytest.mark.case("C10")
+@pytest.mark.parametrize(
+    ("said", "tokens", "sound"),
+    [(1000, 1000, True), (1000.0, 1000, True), ("1000", 1000, True), (0, 0, True), (None, 0, True)]
+    + [(-5, 0, False), (1e30, 0, False), ("many", 0, False), (True, 0, False), (0.5, 0, False), ([], 0, False)],
+)
+def test_a_count_is_read_or_flagged(said: object, tokens: int, sound: bool) -> None:
+    """What plainly means a count is one; what does not counts as 0 and makes the usage unsound, so it is flagged."""
+    openai = {"prompt_tokens": said, "completion_tokens": 1}
+    anthropic = {"input_tokens": said, "output_tokens": 1}
+    assert (from_openai(openai).prompt, is_sound(openai)) == (tokens, sound)
+    assert (from_anthropic(anthropic).prompt, is_sound(anthropic)) == (tokens, sound)
