@@ -9,6 +9,7 @@ import pytest
 
 import warmroute
 from tests.client.stand_in import StandIn
+from warmroute.sessions import current_session
 
 HEADER = "x-warmroute-session"
 
@@ -141,7 +142,8 @@ def test_an_id_that_no_header_can_carry_is_refused(bad: str) -> None:
 
 
 def test_a_scope_may_be_left_in_another_context() -> None:
-    """Frameworks that enter and leave in different contexts get no error."""
+    """Frameworks that enter and leave in different contexts get no error, and no session stays behind here."""
     scope = warmroute.session("s")
     contextvars.copy_context().run(scope.__enter__)
     scope.__exit__(None, None, None)
+    assert current_session(object()) is None
