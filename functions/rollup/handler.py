@@ -1,6 +1,7 @@
 """Where the rollup begins: on Lambda once a minute, beside a local router until it stops."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -104,7 +105,8 @@ async def _pass(table: Table, clock: Callable[[], int], lag_ms: int, failed: lis
     except PassIncomplete as incomplete:
         report = incomplete.report
         _log_failed("view-item-failed", incomplete, failed)
-    logger.info("rollup-pass", extra=asdict(report))
+    # A pass that changed nothing is no news, and there are many of them.
+    logger.log(logging.INFO if report.items else logging.DEBUG, "rollup-pass", extra=asdict(report))
     return report
 
 

@@ -86,7 +86,7 @@ def caller_keys(arguments: argparse.Namespace) -> list[ApiKey]:
 
 def _made_up() -> str:
     key = f"sk-warmroute-{secrets.token_hex(12)}"
-    print(f"caller dev has the API key {key}", flush=True)
+    print(f"caller dev has the API key {key}", file=sys.stderr, flush=True)
     return key
 
 
@@ -157,7 +157,12 @@ def main() -> int:
     # uvicorn raises a signal again once it has stopped: without this, SIGTERM would leave the store behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configure_logging(arguments.log_level)
-    logging.getLogger("rollup").setLevel(arguments.log_level)
+    rollup = logging.getLogger("rollup")
+    rollup.setLevel(arguments.log_level)
+    for handler in rollup.handlers:
+        # On Lambda it logs to stdout; here that is for the one line that other programs wait for.
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
     try:
         with ExitStack() as stack:
             url = arguments.dynamodb_url or stack.enter_context(embedded_aws())
