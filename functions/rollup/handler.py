@@ -1,7 +1,6 @@
 """Where the rollup begins: on Lambda once a minute, beside a local router until it stops."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -106,7 +105,8 @@ async def _pass(table: Table, clock: Callable[[], int], lag_ms: int, failed: lis
         report = incomplete.report
         _log_failed("view-item-failed", incomplete, failed)
     # A pass that changed nothing is no news, and there are many of them.
-    logger.log(logging.INFO if report.items else logging.DEBUG, "rollup-pass", extra=asdict(report))
+    tell = logger.info if report.items else logger.debug
+    tell("rollup-pass", extra=asdict(report))
     return report
 
 
