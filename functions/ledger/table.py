@@ -137,13 +137,8 @@ class Table:
         if await self._update_open(inference_id, append, F("started").size().equals(started.n - 1)):
             return True
         # Refused for one of two reasons, which the item tells apart: a first write may have landed unanswered.
-        key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
-        async with self._operation():
-            try:
-                item = await self.client.get_item(self.facts, key, consistent_read=True)
-            except ItemNotFound:
-                return False
-        return item["state"] == State.OPEN and packed in item["started"]
+        inference, _ = await self.get_inference(inference_id)
+        return inference is not None and inference.state is State.OPEN and started in inference.started
 
     async def put_fact(self, fact: Fact) -> bool:
         """An attempt has ended. False when its row is there already."""

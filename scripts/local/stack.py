@@ -21,16 +21,16 @@ TEMPLATE = ROOT / "infra" / "template.yaml"
 START_TIMEOUT_S = 30
 
 
-class _Template(yaml.SafeLoader):
+class TagReader(yaml.SafeLoader):
     """Reads CloudFormation's short tags as plain values; nothing here needs what they point to."""
 
 
-_Template.add_multi_constructor("!", lambda loader, _suffix, node: getattr(node, "value", None))
+TagReader.add_multi_constructor("!", lambda loader, _suffix, node: getattr(node, "value", None))
 
 
 def table_properties(logical_id: str) -> dict[str, Any]:
     """The `Properties` of a table resource: the template is the one place that says what a table is."""
-    template = yaml.load(TEMPLATE.read_text(), _Template)  # noqa: S506 - a SafeLoader that knows tags
+    template = yaml.load(TEMPLATE.read_text(), TagReader)  # noqa: S506 - a SafeLoader that knows tags
     properties: dict[str, Any] = template["Resources"][logical_id]["Properties"]
     return properties
 

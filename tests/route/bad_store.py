@@ -18,19 +18,21 @@ Rule = Callable[[str, dict[str, Any]], Behaviour]
 
 
 class BadStore:
-    """A proxy before an emulator. `rule` may be changed at any time; `seen` are the operations that came."""
+    """A proxy before an emulator. `rule` may be changed at any time; `seen`: operations that came, by table."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.url = ""
         self.rule: Rule = lambda _operation, _payload: "pass"
-        self.seen: list[str] = []
+        self.seen: set[tuple[str, str]] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
-        self.seen.append(operation)
-        behaviour = self.rule(operation, json.loads(body or b"{}"))
+        payload = json.loads(body or b"{}")
+        tables = [payload["TableName"]] if "TableName" in payload else list(payload.get("RequestItems", {}))
+        self.seen |= {(operation, table) for table in tables}
+        behaviour = self.rule(operation, payload)
         if behaviour == "fail":
             return web.Response(status=500)
         if isinstance(behaviour, int | float):

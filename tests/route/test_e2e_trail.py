@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from ledger.items import Inference, State
+from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind, Outcome
+from ledger.table import Table
+from local.stack import TEMPLATE, TagReader
+from rollup.passes import run_pass
+from rollup.reaper import reap
 from tests.fakes import Answer, Fail, Raw
 from tests.route.bad_store import BadStore, bad_store
 from tests.route.house import ALICE, House, build_house
@@ -147,6 +153,52 @@ def _chunk(delta: dict[str, str], finish_reason: str | None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+def _granted(function: str, logical_id: str) -> set[str]:
+    """The DynamoDB operations that a function's policy in the template allows on a table or its indexes."""
+    template = yaml.load(TEMPLATE.read_text(), TagReader)  # noqa: S506 - a SafeLoader that knows tags
+    policies = template["Resources"][function]["Properties"]["Policies"]
+    statements = [statement for policy in policies for statement in policy["Statement"]]
+    about = [s for s in statements if logical_id in str(s["Resource"])]
+    return {action.removeprefix("dynamodb:") for s in about for action in s["Action"]}
+
+
+async def _roll_and_reap(table: Table) -> None:
+    """Passes and the reaper, now and later, so that minutes are sealed and what is open is closed."""
+    for ahead_ms in (0, 300_000, 1_200_000):
+        now = now_ms() + ahead_ms
+        await run_pass(table, now=now, lag_ms=0)
+        await reap(table, lambda: now)  # noqa: B023 - awaited in this turn
+
+
+@pytest.mark.case("S3")
+def test_the_deployed_roles_suffice(store: BadStore) -> None:
+    """Whatever the router and the rollup do to a table, also when writes go wrong, their policies allow."""
+    with build_house(store.url) as house:
+        house.providers["a"].plan(Fail(500), Fail(500))
+        once = ["start"]
+
+        def rule(op: str, payload: dict[str, Any]) -> str:
+            if _facts_of(op, payload) in once:
+                once.clear()
+                return "lose"
+            return "pass"
+
+        store.rule, store.seen = rule, set()  # the tables themselves were made through it, by the test
+        for _ in range(2):
+            assert house.post(CHAT, BODY | {"session": "s"}).status_code == 200
+        assert house.post(CHAT, BODY | {"profile": "nope"}).status_code == 400
+        house.session("s")
+        by_router, names = store.seen, dict(zip(house.tables, ("FactsTable", "ViewsTable"), strict=True))
+        store.seen = set()
+        house.at_table(_roll_and_reap)
+        by_rollup = store.seen
+    for function, seen in (("RouteFunction", by_router), ("RollupFunction", by_rollup)):
+        used = {(operation, names[table]) for operation, table in seen}
+        missing = {(op, table) for op, table in used if op not in _granted(function, table)}
+        assert used
+        assert not missing, function
 
 
 def test_an_answer_is_whole_at_its_terminator(dynamodb_url: str) -> None:
