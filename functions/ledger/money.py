@@ -1,7 +1,7 @@
 """Exact dollars. Money is `Decimal`, never float; one place refuses what is not an amount."""
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 MTOK = Decimal(1_000_000)
@@ -44,8 +44,3 @@ def text(amount: Decimal | None) -> str | None:
     if amount is None:
         return None
     return format(amount.normalize(), "f") if amount else "0"
-
-
-def cents(amount: Decimal) -> Decimal:
-    """Rounded half-even to 6 places, for people. Never for sums."""
-    return amount.quantize(Decimal("0.000001"), rounding=ROUND_HALF_EVEN)

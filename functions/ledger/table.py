@@ -27,6 +27,9 @@ from ledger.outcomes import Ending
 from ledger.records import Item
 from ledger.views import ViewItem, ViewKey
 
+FACTS_TABLE, VIEWS_TABLE = "warmroute-facts", "warmroute-views"
+"""Their names where nobody says others. A deployment does: there CloudFormation makes them."""
+
 BY_MINUTE = "by_minute"
 BY_SESSION = "by_session"
 _BATCH = 100

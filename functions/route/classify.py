@@ -86,7 +86,7 @@ _QUESTIONABLE = frozenset({400, 413, 422})
 
 
 def classify(error: Exception, now_ms: int) -> Verdict:
-    """The verdict on anything that `providers.call` or a reader raises."""
+    """The verdict on anything that `upstream.call` or a reader raises."""
     match error:
         case Refused():
             return _refused(error.status, error.headers, error.body, now_ms)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.table import FACTS_TABLE, VIEWS_TABLE
 from route.config import Config, ConfigError, load_config
 
 DEFAULT_REQUEST_S = 600.0
@@ -19,8 +20,8 @@ class Settings:
 
     config: Config
     secrets: dict[str, str]
-    facts_table: str = "warmroute-facts"
-    views_table: str = "warmroute-views"
+    facts_table: str = FACTS_TABLE
+    views_table: str = VIEWS_TABLE
     region: str = "us-east-1"
     dynamodb_url: str | None = None
     views_refresh_ms: int = 1_000
@@ -40,8 +41,8 @@ def settings_from_environment() -> Settings:
     return Settings(
         config=config,
         secrets=read_secrets(provider.api_key for provider in config.providers if provider.api_key),
-        facts_table=os.environ.get("WARMROUTE_FACTS_TABLE", "warmroute-facts"),
-        views_table=os.environ.get("WARMROUTE_VIEWS_TABLE", "warmroute-views"),
+        facts_table=os.environ.get("WARMROUTE_FACTS_TABLE", FACTS_TABLE),
+        views_table=os.environ.get("WARMROUTE_VIEWS_TABLE", VIEWS_TABLE),
         region=os.environ.get("AWS_REGION", "us-east-1"),
         dynamodb_url=os.environ.get("WARMROUTE_DYNAMODB_URL"),
     )

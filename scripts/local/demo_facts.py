@@ -16,14 +16,13 @@ from ledger.items import Fact, Inference
 from ledger.keys import session_pk, spend_pk, unescape
 from ledger.moments import minute_of, minutes_between, month_of
 from ledger.snapshot import Snapshot
-from ledger.table import Table, open_table
+from ledger.table import FACTS_TABLE, VIEWS_TABLE, Table, open_table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.demo_stage import CALLER, DemoFault, Stage
 from local.demo_story import SESSION, Call, Chapter
 from route.config import BudgetConfig, load_config
 from route.plan import unpack_plan
 
-FACTS, VIEWS = "warmroute-facts", "warmroute-views"
 ROLLUP_TIMEOUT_S = 20
 
 
@@ -73,7 +72,7 @@ def read_back(stage: Stage, chapters: Iterable[Chapter]) -> Readback:
 
 
 async def _read(stage: Stage, calls: Sequence[Call]) -> Readback:
-    async with open_table(FACTS, VIEWS, endpoint_url=stage.dynamodb_url) as table:
+    async with open_table(FACTS_TABLE, VIEWS_TABLE, endpoint_url=stage.dynamodb_url) as table:
         trails = {call.inference_id: await _trail(table, call) for call in calls}
         first = min(trail.inference.opened_at for trail in trails.values())
         last = max(trail.inference.closed_at or 0 for trail in trails.values())

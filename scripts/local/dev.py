@@ -18,7 +18,7 @@ from aiodynamo.models import RetryTimeout
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.table import StoreError, Table, open_table
+from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from local.stack import ROOT, create_tables, embedded_aws, free_port
 from rollup.handler import run_forever
 from rollup.passes import run_pass
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=8787, help="port on 127.0.0.1 (default 8787; 0 takes a free one)")
     add("--config", type=Path, help="the YAML file (default warmroute.yaml, else warmroute.example.yaml)")
     add("--dynamodb-url", metavar="URL", help="a DynamoDB that runs already (default: an embedded one, in memory)")
-    add("--facts-table", default="warmroute-facts", metavar="NAME")
-    add("--views-table", default="warmroute-views", metavar="NAME")
+    add("--facts-table", default=FACTS_TABLE, metavar="NAME")
+    add("--views-table", default=VIEWS_TABLE, metavar="NAME")
     add("--caller-key", action="append", default=[], metavar="NAME=KEY", help="a caller and its API key; repeat")
     add("--operator-key", metavar="KEY", help="an API key with the role operator (no path asks for it yet)")
     add("--rollup-every", type=float, default=2, metavar="S", help="seconds between passes (default 2; 0: none)")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ledger.items import ApiKey
 from ledger.moments import DAY_MS, now_ms
-from ledger.table import StoreError, open_table
+from ledger.table import VIEWS_TABLE, StoreError, open_table
 from route.auth import digest_of
 
 EXAMPLES = """examples:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--profile", action="append", default=[], metavar="NAME", help="allow only this profile; repeat")
     add("--model", action="append", default=[], metavar="NAME", help="allow only this model or route; repeat")
     add("--days", type=float, metavar="N", help="until it expires (default: never)")
-    add("--views-table", default="warmroute-views", metavar="NAME")
+    add("--views-table", default=VIEWS_TABLE, metavar="NAME")
     add("--region", default=os.environ.get("AWS_REGION", "us-east-1"))
     add("--dynamodb-url", metavar="URL", help="an emulator's, instead of AWS")
     return parse

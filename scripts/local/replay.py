@@ -22,7 +22,7 @@ from ledger import keys, records
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import now_ms
 from ledger.outcomes import Kind
-from ledger.table import StoreError, Table, open_table
+from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from rollup.reaper import LOST_AFTER_MS, close_lost
 from rollup.together import apart
 
@@ -241,8 +241,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parse.add_argument
     add("files", nargs="*", metavar="FILE", help="a log; without any, or for -, standard input")
-    add("--facts-table", default=env("WARMROUTE_FACTS_TABLE", "warmroute-facts"), metavar="NAME")
-    add("--views-table", default=env("WARMROUTE_VIEWS_TABLE", "warmroute-views"), metavar="NAME")
+    add("--facts-table", default=env("WARMROUTE_FACTS_TABLE", FACTS_TABLE), metavar="NAME")
+    add("--views-table", default=env("WARMROUTE_VIEWS_TABLE", VIEWS_TABLE), metavar="NAME")
     add("--region", default=env("AWS_REGION", "us-east-1"))
     add(
         "--dynamodb-url",

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table as Grid
 
 from ledger.moments import DAY_MS, day_of, day_start_ms, iso, minute_start_ms, next_minute, now_ms
-from ledger.table import StoreError, Table, open_table
+from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from rollup.marks import REAPED
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
@@ -39,8 +39,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     env = os.environ.get
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--dynamodb-url", metavar="URL", default=env("WARMROUTE_DYNAMODB_URL"))
-    common.add_argument("--facts-table", metavar="NAME", default=env("WARMROUTE_FACTS_TABLE", "warmroute-facts"))
-    common.add_argument("--views-table", metavar="NAME", default=env("WARMROUTE_VIEWS_TABLE", "warmroute-views"))
+    common.add_argument("--facts-table", metavar="NAME", default=env("WARMROUTE_FACTS_TABLE", FACTS_TABLE))
+    common.add_argument("--views-table", metavar="NAME", default=env("WARMROUTE_VIEWS_TABLE", VIEWS_TABLE))
     common.add_argument("--region", metavar="NAME", default=env("AWS_REGION", "us-east-1"))
     common.add_argument(
         "--lost-after-ms",

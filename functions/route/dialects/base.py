@@ -204,7 +204,6 @@ class Dialect(ABC):
     name: ClassVar[str]
     path: ClassVar[str]
     stream_end: ClassVar[bytes]
-    request_id_header: ClassVar[str]
 
     @abstractmethod
     def features(self, body: Document) -> Features:

@@ -148,7 +148,6 @@ class Chat(Dialect):
     name = "chat"
     path = "/v1/chat/completions"
     stream_end = b"data: [DONE]\n\n"
-    request_id_header = "x-request-id"
 
     def features(self, body: Document) -> Features:
         if not isinstance(body.get("messages"), list):

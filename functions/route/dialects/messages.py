@@ -127,7 +127,6 @@ class Messages(Dialect):
     name = "messages"
     path = "/v1/messages"
     stream_end = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-    request_id_header = "request-id"
     error_event_name = "error"
 
     def features(self, body: Document) -> Features:
