@@ -467,11 +467,11 @@ Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
 
     def test_strict_fields(self) -> None:
         """A field of the router's own that leaks to the provider is a 400; the vendor's fields pass."""
-        with Provider("openai", strict_fields=True) as provider:
+        with Provider("openai", strict=True) as provider:
             chat(provider, temperature=0, seed=1, extra_body={"prompt_cache_key": "k"})
             with pytest.raises(openai.BadRequestError, match="x_router"):
                 chat(provider, extra_body={"x_router": 1})
-        with Provider("anthropic", strict_fields=True) as provider:
+        with Provider("anthropic", strict=True) as provider:
             say(provider, metadata={"user_id": "u"})
             with pytest.raises(anthropic.BadRequestError, match="x_router"):
                 say(provider, extra_body={"x_router": 1})

@@ -75,8 +75,9 @@ class Receipt:
     `partial` is True when only the response headers were seen (an error, a stream that is still running or
     was cut off): then `inference_id`, `route`, `attempt_count` and `overhead_ms` are all there is.
     `cost_usd` includes failed and abandoned attempts, `wasted_usd` is their part of it; `saved_usd` is what
-    the prompt cache saved; `estimated` says that some usage was estimated. `overhead_ms` is the router's own
-    time. `raw` is the receipt as received.
+    the prompt cache saved; `estimated` says that some usage was estimated. `dropped` names what of the request
+    the route could not be told, and (`answer.`) what of its answer you were not; `repaired` names faults of the
+    provider's answer that were mended. `overhead_ms` is the router's own time. `raw` is the receipt as received.
     """
 
     partial: bool
@@ -96,6 +97,7 @@ class Receipt:
     wasted_usd: Decimal | None = None
     estimated: bool | None = None
     dropped: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     plan: Plan | None = None
     session: SessionTotals | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -125,6 +127,7 @@ def read_receipt(body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> 
         wasted_usd=_money(raw.get("wasted_usd")),
         estimated=_flag(raw.get("estimated")),
         dropped=tuple(str(each) for each in _sequence(raw.get("dropped"))),
+        repaired=tuple(str(each) for each in _sequence(raw.get("repaired"))),
         plan=_plan(raw.get("plan")),
         session=_session(raw.get("session")),
         raw=raw,

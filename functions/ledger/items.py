@@ -29,6 +29,11 @@ class Started:
     at: int
 
 
+COUNT_TOKENS = "count_tokens"
+PASSTHROUGH = "passthrough"
+"""Dialects in which no model answers a prompt, as far as the router can see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who asked for an inference, and how. The same on the inference and on each of its facts."""
@@ -44,6 +49,23 @@ class Origin:
     tools_requested: bool = False
     size: str = ""
     pinned: bool = False
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether a model was asked for an answer. Counting tokens and passing other calls through is not that.
+
+        Those are written down like everything else that reaches a provider, but they say nothing about how a
+        route answers, warm no prompt cache, and are no turn of a session. What they cost counts.
+        """
+        return self.dialect not in _NO_INFERENCES
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no provider bills it: to count tokens costs nothing, at Anthropic and at who speaks like it."""
+        return self.dialect == COUNT_TOKENS
+
+
+_NO_INFERENCES = frozenset({COUNT_TOKENS, PASSTHROUGH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +89,8 @@ class Fact:
 
     `at` is when it was written down, and decides the minute it is counted in. `closes` is set on the
     last fact of an inference and says how that ended. `cost_usd` is None when unknown, never 0 for it.
+    `dropped`: paths of what the route was not told, or (`answer.`) the caller. `repaired`: names of faults of
+    the provider's answer that were mended.
     """
 
     inference_id: str
@@ -91,6 +115,8 @@ class Fact:
     saved_usd: Decimal | None = None
     cost_basis: CostBasis | None = None
     price_version: str = ""
+    dropped: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     closes: Ending | None = None
 
     @property
@@ -104,17 +130,29 @@ class Fact:
     @property
     def counts(self) -> bool:
         """Whether it says something about the route: a success, or a fault of the route."""
-        return self.n > 0 and (self.ok or (self.kind is not None and self.kind not in NO_FAULT_OF_THE_ROUTE))
+        if not (self.n and self.origin.is_inference):
+            return False
+        return self.ok or (self.kind is not None and self.kind not in NO_FAULT_OF_THE_ROUTE)
+
+    @property
+    def session(self) -> str:
+        """The session that it is a turn of; empty for none."""
+        return self.origin.session if self.origin.is_inference else ""
 
     @property
     def unpriced(self) -> bool:
         """Something was used, or may have been (a lost attempt), but nobody can say what it cost."""
         is_used = self.ok or self.usage is not None or self.outcome is Outcome.UNKNOWN
-        return self.n > 0 and self.cost_usd is None and is_used
+        return self.n > 0 and self.cost_usd is None and is_used and not self.origin.is_free
 
 
 _ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))
-_FACT_SCALARS = tuple(f.name for f in fields(Fact) if f.name not in {"inference_id", "n", "at", "origin", "usage"})
+_FACT_SCALARS = tuple(
+    f.name
+    for f in fields(Fact)
+    if f.name not in {"inference_id", "n", "at", "origin", "usage", "dropped", "repaired"}
+)
+_FACT_LISTS = ("dropped", "repaired")
 
 
 def pack_origin(origin: Origin) -> dict[str, Any]:
@@ -129,6 +167,7 @@ def pack_fact(fact: Fact) -> dict[str, Any]:
         value = getattr(fact, name)
         if value is not None and value != "" and value is not False:
             packed[name] = str(value) if isinstance(value, StrEnum) else value
+    packed |= {name: list(names) for name in _FACT_LISTS if (names := getattr(fact, name))}
     if fact.usage is not None:
         packed["usage"] = fact.usage.pack()
     return packed
@@ -147,8 +186,10 @@ def unpack_fact(inference_id: str, n: int, at: int, packed: dict[str, Any]) -> F
     ):  # fmt: skip
         if name in scalars:
             scalars[name] = kind(scalars[name])
+    scalars |= {name: tuple(packed.get(name, ())) for name in _FACT_LISTS}
     usage = Usage.unpack(packed["usage"]) if "usage" in packed else None
-    return Fact(inference_id=inference_id, n=n, at=at, origin=unpack_origin(packed), usage=usage, **scalars)
+    origin = unpack_origin(packed)
+    return Fact(inference_id=inference_id, n=n, at=at, origin=origin, usage=usage, **scalars)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ def fact_item(fact: Fact) -> Item:
         "fact": pack_fact(fact),
         "expires_at": _expires(fact.at),
     }
-    if fact.origin.session:
-        item["by_session"] = keys.by_session(fact.origin.caller, fact.origin.session)
+    if fact.session:
+        item["by_session"] = keys.by_session(fact.origin.caller, fact.session)
     return item
 
 

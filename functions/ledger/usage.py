@@ -61,6 +61,7 @@ def is_sound(usage: Mapping[str, Any]) -> bool:
 
 
 _OPENAI_COUNTS = ("prompt_tokens", "completion_tokens")
+# Responses say `input_tokens` and `output_tokens` too.
 _ANTHROPIC_COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -87,6 +88,21 @@ def from_openai(usage: Mapping[str, Any]) -> Usage:
         cache_write=written,
         output=_count(usage.get("completion_tokens")),
         reasoning=reasoning,
+    )
+
+
+def from_responses(usage: Mapping[str, Any]) -> Usage:
+    """From a responses `usage` object: chat's counts under other names, the cached ones included in the input."""
+    details = _part(usage, "input_tokens_details")
+    prompt = _count(usage.get("input_tokens"))
+    read = min(_count(details.get("cached_tokens")), prompt)
+    written = min(_count(details.get("cache_write_tokens")), prompt - read)
+    return Usage(
+        input=prompt - read - written,
+        cache_read=read,
+        cache_write=written,
+        output=_count(usage.get("output_tokens")),
+        reasoning=_count(_part(usage, "output_tokens_details").get("reasoning_tokens")),
     )
 
 

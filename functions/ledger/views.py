@@ -62,9 +62,9 @@ def _route_keys(fact: Fact) -> list[ViewKey]:
 
 
 def _session_keys(fact: Fact) -> list[ViewKey]:
-    if not fact.origin.session:
+    if not fact.session:
         return []
-    return [ViewKey(session_pk(fact.origin.caller, fact.origin.session), day_of(fact.at))]
+    return [ViewKey(session_pk(fact.origin.caller, fact.session), day_of(fact.at))]
 
 
 VIEWS: tuple[View, ...] = (

@@ -16,6 +16,8 @@ from route.sink import CallerGone
 MAX_REPORTED_USD = 10_000
 """No call costs that much; a provider that says so is wrong, and the computed cost stands."""
 
+MAX_DROPPED = 24
+
 
 def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
     reader, model = attempt.reader, attempt.route.model
@@ -45,8 +47,16 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         saved_usd=cost.saved_usd,
         cost_basis=cost.basis,
         price_version=model.price.price().version if model.price else "",
+        dropped=_few(attempt.dropped),
+        repaired=tuple(sorted(reader.repaired)),
         closes=ending,
     )
+
+
+def _few(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of what was left out, storable. A hostile body can have any number of them."""
+    told = tuple(storable(name) for name in names[:MAX_DROPPED])
+    return told if len(names) <= MAX_DROPPED else (*told, f"and {len(names) - MAX_DROPPED} more")
 
 
 def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:
@@ -60,6 +70,8 @@ def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:
 def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]:
     """Usage, whether it is an estimate, and the cost. A call that was refused or never arrived costs nothing."""
     error = attempt.error
+    if request.origin.is_free:
+        return None, False, Cost(ZERO, ZERO, None)
     if isinstance(error, Refused) or (isinstance(error, Unreachable) and not error.accepted):
         return None, False, Cost(ZERO, ZERO, None)
     usage = attempt.reader.usage

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,11 +19,15 @@ from ledger.items import ApiKey
 from ledger.moments import now_ms
 from ledger.table import open_table
 from route.auth import Keys
-from route.dialects import BY_PATH, dialect_of
+from route.counting import count_tokens
+from route.dialects import BY_PATH, dialect_of, vendor_of
 from route.dialects.base import Dialect, dump
+from route.dialects.count_tokens import COUNT_TOKENS
 from route.errors import ApiError, NotFound, TooLarge
 from route.exchange import JSON, Incoming, Router, exchange, send_error
 from route.fleet import Fleet
+from route.passthrough import Passing, pass_through
+from route.paths import METHODS, VERSION
 from route.providers import KINDS
 from route.providers.base import Provider
 from route.reads import model_document, model_ids, models_document, read_session
@@ -38,6 +43,7 @@ STORE_RETRY_S = 2.0
 LAST_WORDS_S = 5.0
 
 Read = Callable[[Router, Request, ApiKey], Awaitable[dict[str, Any]]]
+Answer = Callable[[Router, Request, Incoming, ApiKey, Sink], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -63,43 +69,79 @@ async def open_router(settings: Settings) -> AsyncIterator[Router]:
 
 
 class Routed:
-    """A path whose requests are routed: plain ASGI, since a stream starts before its handler ends."""
+    """A path whose requests reach providers: plain ASGI, since a stream starts before its handler ends.
 
-    def __init__(self, dialect: Dialect, settings: Settings) -> None:
-        self._dialect = dialect
+    `dialect_of`: whose envelope an error has, and how the body is read.
+    """
+
+    def __init__(self, answer: Answer, dialect_of: Callable[[Request], Dialect], settings: Settings) -> None:
+        self._answer = answer
+        self._dialect_of = dialect_of
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        sink = Sink(receive, send)
+        dialect, sink = self._dialect_of(request), Sink(receive, send)
         running: set[asyncio.Task[Any]] = request.app.state.running
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - an ASGI call always runs in one
         running.add(task)
         try:
-            await self._serve(request, sink)
+            await self._serve(request, dialect, sink)
         except ApiError as error:
-            await send_error(sink, self._dialect, error, _request_id())
+            await send_error(sink, dialect, error, _request_id())
         except ClientDisconnect:
             log.info("caller-gone", extra={"path": scope["path"]})
         finally:
             sink.close()
             running.discard(task)
 
-    async def _serve(self, request: Request, sink: Sink) -> None:
+    async def _serve(self, request: Request, dialect: Dialect, sink: Sink) -> None:
         router: Router = request.app.state.router
         headers = dict(request.headers)
         key = await router.keys.caller_of(headers, now_ms())
         body = await _read_body(request, self._settings.max_body_bytes)
         sink.watch()
         time_left_s = self._time_left_s(request.scope)
-        query = request.url.query
-        await exchange(router, Incoming(self._dialect, headers, query, body, time_left_s), key, sink)
+        query = request.scope["query_string"].decode("latin-1")
+        await self._answer(router, request, Incoming(dialect, headers, query, body, time_left_s), key, sink)
 
     def _time_left_s(self, scope: Scope) -> float:
         """What the platform leaves for this request; without a platform that says so, the configured time."""
         deadline_ms = scope.get("extensions", {}).get("warmroute.deadline_ms")
         return (deadline_ms - now_ms()) / 1000 if deadline_ms else self._settings.request_s
+
+
+async def _exchange(router: Router, _request: Request, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
+    await exchange(router, incoming, key, sink)
+
+
+async def _count_tokens(router: Router, _request: Request, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
+    await count_tokens(router, incoming, key, sink)
+
+
+async def _pass_through(router: Router, request: Request, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
+    raw = request.scope.get("raw_path") or quote(request.url.path).encode()
+    await pass_through(router, Passing(incoming, request.method, raw.decode("latin-1")), key, sink)
+
+
+ANSWERS: dict[str, Answer] = {COUNT_TOKENS.name: _count_tokens}
+"""By dialect, of those that are not exchanged like all the others."""
+
+
+def _routed(settings: Settings) -> list[Route]:
+    """The dialects' own paths."""
+
+    def routed(dialect: Dialect) -> Routed:
+        return Routed(ANSWERS.get(dialect.name, _exchange), lambda _request: dialect, settings)
+
+    return [Route(path, routed(dialect), methods=["POST"]) for path, dialect in BY_PATH.items()]
+
+
+def _passed(settings: Settings) -> Route:
+    """What a provider has besides: the last of the routes, behind those that the router answers itself."""
+    routed = Routed(_pass_through, lambda request: vendor_of(request.url.path, request.headers), settings)
+    return Route(f"{VERSION}/{{rest:path}}", routed, methods=METHODS)
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -132,11 +174,11 @@ async def _session(router: Router, request: Request, key: ApiKey) -> dict[str, A
 
 
 async def _models(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
-    return models_document(model_ids(router.config, key), dict(request.headers))
+    return models_document(model_ids(router.config, key), request.headers, request.query_params)
 
 
 async def _model(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
-    return model_document(request.path_params["name"], model_ids(router.config, key), dict(request.headers))
+    return model_document(request.path_params["name"], model_ids(router.config, key), request.headers)
 
 
 async def _health(_request: Request) -> Response:
@@ -187,7 +229,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
                 # for which it needs the connections that are closed after this.
                 await asyncio.wait(app.state.running, timeout=LAST_WORDS_S)
 
-    routed = [Route(path, Routed(dialect, chosen), methods=["POST"]) for path, dialect in BY_PATH.items()]
     reads = [
         Route("/v1/session/{sid:path}", _reading(_session), methods=["GET"]),
         Route("/v1/models", _reading(_models), methods=["GET"]),
@@ -195,7 +236,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/healthz", _health, methods=["GET"]),
         Route("/", _health, methods=["GET"]),
     ]
+    routes = [*_routed(chosen), *reads, _passed(chosen)]
     handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_bug}
-    app = Starlette(routes=[*routed, *reads], lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would lose the body, and say nothing in the dialect
     return app

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from route.classify import Verdict
 from route.dialects.base import Reader
 from route.plan import Route
+from route.translate import Translation
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One call while it runs and after. `error` None: it succeeded."""
+    """One call while it runs and after. `error` None: it succeeded. `translation`: what the route is told."""
 
     n: int
     route: Route
+    translation: Translation
     reader: Reader
     started_at: int
     ended_at: int = 0
@@ -21,6 +23,11 @@ class Attempt:
     headers: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
     verdict: Verdict | None = None
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the route was not told, and (`answer.`) what the caller is not told."""
+        return (*self.translation.dropped, *(f"answer.{path}" for path in self.reader.dropped))
 
     @property
     def latency_ms(self) -> int:

@@ -9,14 +9,17 @@ from ledger.outcomes import Ending, Kind
 from route.account import fact_of
 from route.attempt import Attempt
 from route.call import Exchange, HeadersOf, conclude, run_attempt
-from route.dialects.base import BadAnswer, ErrorInAnswer, dump, mapping, parse_object, text
+from route.dialects.base import BadAnswer, ErrorInAnswer, dump, parse_object
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.plan import Plan, Route
 from route.providers.base import Refused
+from route.said import Said, said
+from route.translate import Translation
 
 log = logging.getLogger("warmroute.route")
 
 MAX_MESSAGE = 500
+NO_SUCH_PATH = (404, 405, 501)
 MIN_ATTEMPT_S = 1.0
 """With less than this left of the whole request no further attempt is begun."""
 
@@ -40,11 +43,11 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
     A stream's head goes to the caller with its first content; everything else is the caller's of this function.
     """
     request, capture = exchange.request, exchange.capture
-    waiting = list(plan.routes[: request.choice.profile.max_attempts])
-    number = 0
+    waiting = [_Try(route, _translation(plan, route)) for route in plan.routes]
+    number, most = 0, request.choice.profile.max_attempts
     while True:
         number += 1
-        attempt = Attempt(number, waiting.pop(0), request.dialect.reader(request.features), now_ms())
+        attempt = _begin(number, waiting.pop(0), plan)
         route = attempt.route
         try:
             await capture.start(Started(number, route.provider.name, route.model.model, attempt.started_at))
@@ -53,27 +56,68 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
             conclude(attempt)
         else:
             await run_attempt(attempt, exchange, headers_of)
-        waiting = _worth_trying(attempt, waiting, exchange)
+        waiting = _worth_trying(attempt, waiting, exchange, plan)[: most - number]
         ending = None if waiting else _ending(attempt, exchange)
         await capture.finish(fact_of(attempt, capture.inference.inference_id, request, ending))
         if ending is not None:
             return _served(attempt, ending, exchange)
 
 
-def _worth_trying(attempt: Attempt, waiting: list[Route], exchange: Exchange) -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A route, and how the request is said to it."""
+
+    route: Route
+    translation: Translation
+
+
+def _translation(plan: Plan, route: Route) -> Translation:
+    translation = plan.translator.to(route.provider, route.model, route.able)
+    assert translation is not None  # noqa: S101 - no route is planned that cannot be told
+    return translation
+
+
+def _begin(number: int, to_try: _Try, plan: Plan) -> Attempt:
+    now = now_ms()
+    reader = plan.translator.reader(to_try.translation, now // 1000)
+    return Attempt(number, to_try.route, to_try.translation, reader, now)
+
+
+def _worth_trying(attempt: Attempt, waiting: list[_Try], exchange: Exchange, plan: Plan) -> list[_Try]:
     """The routes that may still do better; none after a success, or once the caller has seen content."""
     verdict = attempt.verdict
     if verdict is None or exchange.sink.started or exchange.sink.gone or exchange.time_left_s < MIN_ATTEMPT_S:
         return []
     if verdict.kind is Kind.CONTEXT_OVERFLOW:
-        return [route for route in waiting if _is_larger(route, attempt.route)]
+        return [each for each in waiting if _is_larger(each.route, attempt.route)]
+    if again := _in_another_dialect(attempt, plan):
+        return [again, *waiting]
     filtered_on = verdict.kind is Kind.CONTENT_FILTER and exchange.request.choice.profile.content_filter == "next"
     return waiting if verdict.next or filtered_on else []
 
 
+def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
+    """The same route once more, where it may only be the path that the provider does not know.
+
+    Nobody has said which dialects it speaks, so that it was asked in all good faith; and a provider that does
+    not know the model will say so again.
+    """
+    route, tried = attempt.route, attempt.translation
+    if attempt.http_status not in NO_SUCH_PATH or route.model.dialects or route.provider.dialects:
+        return None
+    if tried.dialect is not plan.translator.request.dialect:
+        return None
+    instead = plan.translator.instead(tried, route.provider, route.model, route.able)
+    if instead is None:
+        return None
+    fix = f"dialects: [{instead.dialect.name}]"
+    log.warning("dialect-not-spoken", extra={"route": route.name, "dialect": tried.dialect.name, "fix": fix})
+    return _Try(route, instead)
+
+
 def _is_larger(route: Route, than: Route) -> bool:
-    """A larger context, or one that nobody has configured."""
-    ours, theirs = route.model.context_tokens, than.model.context_tokens
+    """A larger context, or one that nobody knows."""
+    ours, theirs = route.able.context_tokens, than.able.context_tokens
     return ours is None or theirs is None or ours > theirs
 
 
@@ -98,19 +142,24 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
     rows = [_told(fact) for fact in facts]
     error = ChainExhausted(verdict.status, str(verdict.kind), rows, verdict.retry_after_s)
     own_words = _own_words(attempt.error)
+    words = said(own_words)
     # A request that is too long for every route is the request's fault in the end.
     if verdict.next and verdict.kind is not Kind.CONTEXT_OVERFLOW:
         log.warning("chain-exhausted", extra={"inference_id": facts[0].inference_id, "attempts": rows})
         # To the caller only: a provider may quote the request, and no log may.
-        error.detail["provider_message"] = _message(own_words)
+        error.detail["provider_message"] = words.message[:MAX_MESSAGE] or None
         return Served(attempt, ending, error)
-    return Served(attempt, ending, error, own_words)
+    if words.in_envelope and attempt.translation.dialect is exchange.request.dialect:
+        return Served(attempt, ending, error, own_words)
+    return Served(attempt, ending, _retold(words, error))
 
 
-def _message(own_words: bytes | None) -> str | None:
-    """What the last provider said, shortened; None when it said nothing in an envelope."""
-    said = mapping(parse_object(own_words).get("error")) if own_words else {}
-    return text(said.get("message"))[:MAX_MESSAGE] or None
+def _retold(words: Said, error: ApiError) -> ApiError:
+    """The provider's own error in an envelope that the caller's SDK can read."""
+    if not words.message:
+        return error
+    code = words.code or words.type or error.code
+    return ApiError(error.status, code, words.message, param=words.param, should_retry=False)
 
 
 def _told(fact: Fact) -> dict[str, object]:
@@ -124,14 +173,14 @@ def _told(fact: Fact) -> dict[str, object]:
     }
 
 
-def _own_words(error: Exception | None) -> bytes | None:
-    """The provider's error body, if it is an error in an envelope and not some gateway's page."""
+def _own_words(error: Exception | None) -> bytes:
+    """The provider's error body; empty where it said nothing, or nothing in JSON (some gateway's page)."""
     if isinstance(error, ErrorInAnswer):
         return dump(error.document)
     if not isinstance(error, Refused):
-        return None
+        return b""
     try:
-        document = parse_object(error.body)
+        parse_object(error.body)
     except BadAnswer:
-        return None
-    return error.body if "error" in document else None
+        return b""
+    return error.body

@@ -7,7 +7,7 @@ sent to the caller until it is whole. That is the only difference, and it is the
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,30 +54,43 @@ HeadersOf = Callable[[Attempt], dict[str, str]]
 
 async def run_attempt(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
     """One call, to its end. Never raises: whatever happened is `attempt.error`, and what it means the verdict."""
-    attempt_s = exchange.request.choice.profile.deadlines.attempt_s
-    left_s = exchange.time_left_s
+    attempt_s = _attempt_s(attempt, exchange.request)
+    talk = _converse(attempt, exchange, headers_of)
+    attempt.error = await fault_of(talk, exchange.sink, attempt_s, exchange.time_left_s)
+    conclude(attempt)
+
+
+async def fault_of(
+    talk: Coroutine[None, None, None], sink: Sink, attempt_s: float, left_s: float
+) -> Exception | None:
+    """Lets a talk with a provider run to its end, and gives what went wrong, if anything did. Never raises."""
+    fault: Exception
     try:
         async with asyncio.timeout(min(attempt_s, left_s)) as scope:
-            with exchange.sink.interrupts(scope):
-                await _converse(attempt, exchange, headers_of)
+            with sink.interrupts(scope):
+                await talk
     except TimeoutError:
-        attempt.error = TooSlow("attempt" if attempt_s < left_s else "request")
+        fault = TooSlow("attempt" if attempt_s < left_s else "request")
     except (*FAULTS, ApiError) as error:
-        attempt.error = error
+        fault = error
     except asyncio.CancelledError:
         # Only a server that stops cancels us. What follows is short: the row, the closing, the caller's error.
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        attempt.error = ApiError(503, "shutting_down", "The router is stopping. Please try again.")
+        fault = ApiError(503, "shutting_down", "The router is stopping. Please try again.")
     except Exception as error:  # noqa: BLE001 - bytes of strangers come in here: our own bug must leave a row too
-        fault = {"error": type(error).__name__, "where": _place(error)}
-        log.error("attempt-failed-inside", extra=fault)  # noqa: TRY400 - a traceback may quote a request
-        attempt.error = ApiError(
-            500, "internal_error", "The router failed. It has been logged.", should_retry=False
-        )
-    if exchange.sink.gone and attempt.error is not None:
-        attempt.error = CallerGone()
-    conclude(attempt)
+        where = {"error": type(error).__name__, "where": _place(error)}
+        log.error("attempt-failed-inside", extra=where)  # noqa: TRY400 - a traceback may quote a request
+        fault = ApiError(500, "internal_error", "The router failed. It has been logged.", should_retry=False)
+    else:
+        return None
+    return CallerGone() if sink.gone else fault
+
+
+def _attempt_s(attempt: Attempt, request: Request) -> float:
+    """The profile's deadline for an attempt, or the route's own where that is sooner."""
+    profile_s = request.choice.profile.deadlines.attempt_s
+    return min(profile_s, attempt.route.model.timeout_s or profile_s)
 
 
 def conclude(attempt: Attempt) -> None:
@@ -99,14 +112,15 @@ def _place(error: BaseException) -> str:
 
 async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
     """Sends the request, and passes the answer on as it comes, until the dialect says that it is whole."""
-    request, route = exchange.request, attempt.route
-    body = request.dialect.upstream_body(request.body, route.model.on_wire)
-    provider = exchange.providers[route.provider.name]
-    outgoing = provider.outgoing(request.dialect.name, body, request.headers, request.query)
+    request, told = exchange.request, attempt.translation
+    provider = exchange.providers[attempt.route.provider.name]
+    # A query belongs to the path that it came with.
+    query = request.query if told.dialect is request.dialect else ""
+    outgoing = provider.outgoing(told.dialect.name, told.body, request.headers, query)
     limits = request.choice.profile.deadlines
     clock = asyncio.get_running_loop().time
     # A whole answer has no first token that we could see: its attempt's deadline is the only one.
-    first_s = limits.first_token_s if request.features.stream else limits.attempt_s
+    first_s = limits.first_token_s if request.features.stream else _attempt_s(attempt, request)
     pace = _Pace(clock, first_due=clock() + first_s, gap_s=limits.gap_s)
     async with AsyncExitStack() as stack:
         try:

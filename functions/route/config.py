@@ -19,6 +19,7 @@ from pydantic import (
 
 from ledger.money import usd
 from ledger.prices import Price
+from route.capabilities import Capabilities, CapabilityRule
 
 Money = Annotated[Decimal, BeforeValidator(usd)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/#|%]+$")]
@@ -60,15 +61,17 @@ class PriceConfig(_Strict):
         return Price(**self.model_dump())
 
 
-class Capabilities(_Strict):
-    """What a model can take. Nothing said: assumed able, since the provider knows best."""
-
-    tools: bool = True
-    images: bool = True
+DialectName = Literal["chat", "messages", "responses", "embeddings", "count_tokens"]
+FilterName = Literal["strip_thinking", "strip_stop_markers"]
 
 
 class ModelConfig(_Strict):
-    """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire."""
+    """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire.
+
+    `dialects`: those in which this model is served, where it is not all of its provider's. `extra_body` is added
+    to each request's body; `append_system_prompt` to its system prompt; `timeout_s` is an attempt's deadline,
+    where it is sooner than the profile's. `output_filters` and `repair_tool_calls` change its answers.
+    """
 
     model: Annotated[str, Field(min_length=1, max_length=128)]
     wire_model: Annotated[str, Field(min_length=1)] = ""
@@ -77,6 +80,12 @@ class ModelConfig(_Strict):
     context_tokens: Annotated[Whole, Field(gt=0)] | None = None
     max_output_tokens: Annotated[Whole, Field(gt=0)] | None = None
     capabilities: Capabilities = Capabilities()
+    dialects: tuple[DialectName, ...] | None = None
+    extra_body: dict[str, Any] = {}
+    append_system_prompt: str = ""
+    timeout_s: Seconds | None = None
+    output_filters: tuple[FilterName, ...] = ()
+    repair_tool_calls: bool = False
 
     @property
     def on_wire(self) -> str:
@@ -84,12 +93,17 @@ class ModelConfig(_Strict):
 
 
 class ProviderConfig(_Strict):
-    """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin."""
+    """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin.
+
+    `dialects`: those that it speaks, where it is not all that its kind can. `region`: of a Bedrock one.
+    """
 
     name: Name
-    kind: Literal["openai_compat", "anthropic"]
-    base_url: str
+    kind: Literal["openai_compat", "anthropic", "bedrock"]
+    base_url: str = ""
     api_key: str | None = None
+    dialects: tuple[DialectName, ...] | None = None
+    region: str = ""
     headers: dict[str, str] = {}
     enabled: bool = True
     subscription: bool = False
@@ -101,6 +115,12 @@ class ProviderConfig(_Strict):
         if not re.match(r"^https?://[^/\s]+", value):
             raise ValueError("must be an http or https URL")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _address(self) -> Self:
+        if not self.base_url and self.kind != "bedrock":
+            raise ValueError("base_url: missing (only a bedrock provider has one by its region)")
+        return self
 
     @field_validator("api_key")
     @classmethod
@@ -165,6 +185,8 @@ class Config(_Strict):
     profiles: Annotated[dict[Name, ProfileConfig], Field(min_length=1)]
     budgets: tuple[BudgetConfig, ...] = ()
     aliases: dict[str, str] = {}
+    capabilities: tuple[CapabilityRule, ...] = ()
+    pass_through: bool = True
     default_profile: str
     unknown_model: Literal["default", "reject"] = "default"
 

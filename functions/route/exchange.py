@@ -73,7 +73,7 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     try:
         request = parse(dialect, body, incoming.headers, incoming.query, key, router.config)
     except ApiError as error:
-        await _refuse(router, dialect, origin_of_refused(dialect, body, incoming.headers, key), b"", error, sink)
+        await refuse(router, dialect, origin_of_refused(dialect, body, incoming.headers, key), b"", error, sink)
         return
     origin = request.origin
     snapshot, warm = await asyncio.gather(
@@ -82,7 +82,7 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     plan = decide(request, router.config, snapshot, warm.items(), arrived)
     _log_skips(plan)
     if plan.refusal:
-        await _refuse(router, dialect, origin, plan.pack(), plan.refusal, sink)
+        await refuse(router, dialect, origin, plan.pack(), plan.refusal, sink)
         return
     inference = Inference(new_inference_id(arrived), origin, arrived, plan.pack())
     is_strict = request.choice.profile.ledger == "strict"
@@ -189,7 +189,7 @@ async def send_error(sink: Sink, dialect: Dialect, error: ApiError, inference_id
     await send_whole(sink, error.status, {**ids, **error.headers(), "content-type": JSON}, body)
 
 
-async def _refuse(
+async def refuse(
     router: Router, dialect: Dialect, origin: Origin, plan: bytes, error: ApiError, sink: Sink
 ) -> None:
     """An inference that ended before any call: written down like every other, then answered."""

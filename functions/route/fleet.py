@@ -109,7 +109,7 @@ class Fleet:
 
     def _own_of(self, caller: str, session: str) -> list[Fact]:
         """The index is a moment late; what this instance wrote itself it knows at once."""
-        return [f for f in self._own if f.origin.caller == caller and f.origin.session == session]
+        return [f for f in self._own if f.origin.caller == caller and f.session == session]
 
 
 def is_sealed(fact: Fact, through: Mapping[str, str]) -> bool:

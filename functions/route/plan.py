@@ -4,7 +4,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,11 @@ from ledger.moments import iso, period_end_ms
 from ledger.money import text
 from ledger.routes import route_key
 from ledger.snapshot import Snapshot
+from route.capabilities import CapabilityRule, Resolved, capabilities_of
 from route.config import BudgetConfig, Config, ModelConfig, ProviderConfig
-from route.errors import ApiError, BudgetExceeded
-from route.providers import KINDS
+from route.errors import ApiError, BadRequest, BudgetExceeded
 from route.request import Request
+from route.translate import Translator
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Route:
 
     provider: ProviderConfig
     model: ModelConfig
+    able: Resolved = field(default_factory=Resolved)
 
     @property
     def key(self) -> str:
@@ -39,7 +41,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One row of the decision. Prices are dollars per million tokens as text; None is unknown."""
+    """One row of the decision. Prices are dollars per million tokens as text; None is unknown.
+
+    `refused`: what of the request a route of another dialect cannot be told, where that is the reason.
+    """
 
     route: str
     eligible: bool
@@ -51,11 +56,12 @@ class Candidate:
     success_rate: float | None = None
     latency_ms: int | None = None
     warm: bool = False
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The routes to try, best first, and the row of every candidate.
+    """The routes to try, best first, the row of every candidate, and how the request is said to each route.
 
     `warnings` are for the log alone: `{"scope", "period", "spent_usd", "limit_usd"}`, amounts as text, of each
     budget with `action: warn` whose limit is reached and whose provider is among the routes.
@@ -66,12 +72,13 @@ class Plan:
     rule_fired: str
     ruleset_hash: str
     views_as_of: int
+    translator: Translator
     refusal: ApiError | None = None
     warnings: tuple[dict[str, str | None], ...] = ()
 
     def pack(self) -> bytes:
         """The decision as it is stored with the inference: compressed JSON, the same bytes for the same plan."""
-        rows = [{k: v for k, v in asdict(c).items() if v is not None} for c in self.candidates]
+        rows = [{k: v for k, v in asdict(c).items() if v is not None and v != ()} for c in self.candidates]
         document = {
             "candidates": rows,
             "order": [route.key for route in self.routes],
@@ -93,6 +100,7 @@ class _Context:
     """What the gates look at."""
 
     request: Request
+    translator: Translator
     budgets: Sequence[BudgetConfig]
     snapshot: Snapshot
     now: int
@@ -126,25 +134,28 @@ def is_allowed(key: ApiKey, route: Route) -> bool:
     return not key.models or route.model.model in key.models or route.name in key.models
 
 
-def _other_dialect(route: Route, context: _Context) -> bool:
-    return context.request.dialect.name not in KINDS[route.provider.kind].paths
+def _lossy(route: Route, context: _Context) -> bool:
+    translation = context.translator.to(route.provider, route.model, route.able)
+    return translation is None or bool(translation.refused)
 
 
 def _too_small(route: Route, context: _Context) -> bool:
-    limit = route.model.context_tokens
+    limit = route.able.context_tokens
     return limit is not None and context.request.input_tokens > limit
 
 
 GATES: tuple[tuple[str, Gate], ...] = (
     ("disabled", lambda route, _: not route.provider.enabled),
     ("not_allowed_for_caller", _not_allowed),
-    ("lossy_translation", _other_dialect),
+    ("lacks_tools", lambda route, c: route.able.tools is False and c.request.features.tools_requested),
+    ("lacks_images", lambda route, c: route.able.images is False and c.request.features.images),
     (
-        "lacks_tools",
-        lambda route, c: c.request.features.tools_requested and not route.model.capabilities.tools,
+        "lacks_structured_output",
+        lambda route, c: route.able.structured_output is False and c.translator.is_structured,
     ),
-    ("lacks_images", lambda route, c: c.request.features.images and not route.model.capabilities.images),
+    ("lacks_thinking", lambda route, c: route.able.thinking == "none" and c.translator.has_sealed_thinking),
     ("context_too_small", _too_small),
+    ("lossy_translation", _lossy),
     ("budget_exhausted", lambda route, c: c.spent_out(route.provider.name) is not None),
 )
 """Reason and test, in order; the first that holds is the candidate's reason. All of these are hard."""
@@ -154,22 +165,43 @@ def decide(
     request: Request, config: Config, snapshot: Snapshot, warm: Iterable[tuple[str, Warm]], now: int
 ) -> Plan:
     """The plan for a request. `warm`: the session's warm routes, by model."""
-    context = _Context(request, config.budgets, snapshot, now)
-    configured = config.routes
-    routes = [Route(*configured[name]) for name in request.choice.profile.routes]
+    translator = Translator(request)
+    context = _Context(request, translator, config.budgets, snapshot, now)
+    routes = routes_of(request.choice.profile.routes, config)
     reasons = [next((reason for reason, gate in GATES if gate(route, context)), None) for route in routes]
     eligible = [route for route, reason in zip(routes, reasons, strict=True) if reason is None]
     hot = _hot_route(eligible, warm, now)
-    ordered = sorted(eligible, key=lambda route: route is not hot)  # stable: the rest stays as listed
+    # Stable sorts, the one that weighs most last: what they do not part stays as listed.
+    ordered = sorted(eligible, key=lambda route: route is not hot)
+    ordered = sorted(ordered, key=lambda route: route.able.thinking == "none" and translator.thinks)
     first = ordered[0].key if ordered else None
     rows = tuple(
-        replace(_row(route, reason, snapshot), chosen=route.key == first, warm=route is hot)
+        replace(_row(route, reason, context), chosen=route.key == first, warm=route is hot)
         for route, reason in zip(routes, reasons, strict=True)
     )
-    refusal = None if ordered else _refusal(routes, reasons, context)
+    refusal = None if ordered else _refusal(routes, rows, context)
+    if len(routes) != 1 or not ordered:
+        refusal = request.dialect.kept_by_a_provider(request.body) or refusal
     rule = f"{request.choice.rule}+warm" if hot else request.choice.rule
     ruleset = _ruleset_hash(request, config, routes)
-    return Plan(tuple(ordered), rows, rule, ruleset, snapshot.as_of, refusal, _warnings(ordered, context))
+    warnings = _warnings(ordered, context)
+    return Plan(tuple(ordered), rows, rule, ruleset, snapshot.as_of, translator, refusal, warnings)
+
+
+def routes_of(names: Iterable[str], config: Config) -> list[Route]:
+    """The destinations with these config names, `provider/model`."""
+    configured = config.routes
+    return [Route(*configured[name], able=_able(*configured[name], config.capabilities)) for name in names]
+
+
+def _able(provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Resolved:
+    """What is known of a model: what its own entry says weighs most."""
+    known = capabilities_of(provider.kind, model.model, model.on_wire, model.capabilities, rules)
+    return replace(
+        known,
+        context_tokens=model.context_tokens or known.context_tokens,
+        max_output_tokens=model.max_output_tokens or known.max_output_tokens,
+    )
 
 
 def _warnings(routes: Sequence[Route], context: _Context) -> tuple[dict[str, str | None], ...]:
@@ -184,9 +216,9 @@ def _hot_route(eligible: Sequence[Route], warm: Iterable[tuple[str, Warm]], now:
     return next((by_key[(w.provider, m)] for m, w in alive if (w.provider, m) in by_key), None)
 
 
-def _row(route: Route, reason: str | None, snapshot: Snapshot) -> Candidate:
+def _row(route: Route, reason: str | None, context: _Context) -> Candidate:
     price = route.model.price
-    stat: RouteStat = snapshot.routes.of_destination(route.provider.name, route.model.model)
+    stat: RouteStat = context.snapshot.routes.of_destination(route.provider.name, route.model.model)
     rate = stat.success_rate
     return Candidate(
         route=route.key,
@@ -197,19 +229,30 @@ def _row(route: Route, reason: str | None, snapshot: Snapshot) -> Candidate:
         quality=route.model.quality,
         success_rate=None if rate is None else round(float(rate), 6),
         latency_ms=stat.latency_ms,
+        refused=_refused(route, context) if reason == "lossy_translation" else (),
     )
 
 
-def _refusal(routes: Sequence[Route], reasons: Sequence[str | None], context: _Context) -> ApiError:
+def _refused(route: Route, context: _Context) -> tuple[str, ...]:
+    translation = context.translator.to(route.provider, route.model, route.able)
+    return translation.refused if translation else ("another dialect",)
+
+
+def _refusal(routes: Sequence[Route], rows: Sequence[Candidate], context: _Context) -> ApiError:
     """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400."""
-    tried = [route for route, reason in zip(routes, reasons, strict=True) if reason == "budget_exhausted"]
-    if tried and (budget := context.spent_out(tried[0].provider.name)):
+    told = list(zip(routes, rows, strict=True))
+    spent_out = [route for route, row in told if row.rejection_reason == "budget_exhausted"]
+    if spent_out and (budget := context.spent_out(spent_out[0].provider.name)):
         return BudgetExceeded(context.told(budget) | {"resets_at": iso(period_end_ms(budget.period, context.now))})
-    listed = ", ".join(f"{route.name}: {reason}" for route, reason in zip(routes, reasons, strict=True))
-    if all(reason == "lossy_translation" for reason in reasons):
-        spoken = {path for route in routes for path in KINDS[route.provider.kind].paths.values()}
-        listed += f". These routes speak another dialect: call the path that ends in {' or '.join(sorted(spoken))}"
+    listed = ", ".join(f"{route.name}: {_reason(row)}" for route, row in told)
+    fault = context.translator.neutral
+    if isinstance(fault, BadRequest) and any(row.rejection_reason == "lossy_translation" for row in rows):
+        listed += f". {fault.message}"
     return ApiError(400, "no_eligible_route", f"No route can take this request. {listed}.", should_retry=False)
+
+
+def _reason(row: Candidate) -> str:
+    return f"{row.rejection_reason} ({', '.join(row.refused)})" if row.refused else str(row.rejection_reason)
 
 
 def _ruleset_hash(request: Request, config: Config, routes: Sequence[Route]) -> str:
@@ -219,11 +262,19 @@ def _ruleset_hash(request: Request, config: Config, routes: Sequence[Route]) -> 
         "rule": request.choice.rule,
         "profile": request.choice.profile.model_dump(mode="json"),
         "routes": [
-            [r.provider.name, r.provider.kind, r.provider.enabled, r.model.model_dump(mode="json")] for r in routes
+            [
+                r.provider.model_dump(mode="json", include=_PROVIDER_RULES),
+                r.model.model_dump(mode="json"),
+                asdict(r.able),
+            ]
+            for r in routes
         ],
         "budgets": [budget.model_dump(mode="json") for budget in config.budgets],
     }
     return hashlib.sha256(_canonical(ruleset)).hexdigest()[:16]
+
+
+_PROVIDER_RULES = {"name", "kind", "enabled", "dialects"}
 
 
 def _canonical(document: Any) -> bytes:

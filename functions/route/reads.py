@@ -1,13 +1,14 @@
 """What callers can read: their sessions and the models they may use. Reads never write."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ledger.items import ApiKey
 from ledger.moments import iso, now_ms
 from ledger.table import StoreError
 from route.config import Config
-from route.errors import NotFound, StoreUnavailable
+from route.errors import BadRequest, NotFound, StoreUnavailable
 from route.fleet import Fleet
 from route.plan import Route, is_allowed
 from route.receipts import session_totals
@@ -15,6 +16,11 @@ from route.request import storable
 
 EPOCH = "1970-01-01T00:00:00Z"
 """A profile was not released on any day; the vendor's own convention for that is the epoch."""
+
+PAGE, MAX_PAGE = 20, 1_000
+"""The vendor's own numbers: without a limit, and with the highest."""
+
+_NUMBER = re.compile("[0-9]{1,4}")
 
 
 async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
@@ -39,13 +45,36 @@ def model_ids(config: Config, key: ApiKey) -> list[str]:
     return list(dict.fromkeys([*profiles, *aliases, *(route.model.model for route in allowed), *pinned]))
 
 
-def models_document(ids: Iterable[str], headers: Mapping[str, str]) -> dict[str, Any]:
-    """The list in the dialect that the request's headers ask for."""
+def models_document(ids: Sequence[str], headers: Mapping[str, str], query: Mapping[str, str]) -> dict[str, Any]:
+    """The list in the dialect that the request's headers ask for. Anthropic's has pages. Raises BadRequest."""
     if "anthropic-version" in headers:
-        data = [_anthropic_model(name) for name in ids]
-        ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
-        return {"data": data, "has_more": False, **ends}
+        page, has_more = _page(ids, query)
+        ends = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
+        return {"data": [_anthropic_model(name) for name in page], "has_more": has_more, **ends}
     return {"object": "list", "data": [_openai_model(name) for name in ids]}
+
+
+def _page(ids: Sequence[str], query: Mapping[str, str]) -> tuple[Sequence[str], bool]:
+    """A page of the list, right after or right before a name, and whether there is more in that direction."""
+    limit, after, before = _limit(query.get("limit", "")), query.get("after_id"), query.get("before_id")
+    if after and before:
+        raise BadRequest("invalid_page", "Only one of 'after_id' and 'before_id' can be given.", param="after_id")
+    for param, name in (("after_id", after), ("before_id", before)):
+        if name and name not in ids:
+            raise BadRequest("invalid_page", f"{param}: there is no such model.", param=param)
+    if before:
+        end = ids.index(before)
+        return ids[max(0, end - limit) : end], end > limit
+    start = ids.index(after) + 1 if after else 0
+    return ids[start : start + limit], len(ids) > start + limit
+
+
+def _limit(said: str) -> int:
+    if not said:
+        return PAGE
+    if not (_NUMBER.fullmatch(said) and 1 <= int(said) <= MAX_PAGE):
+        raise BadRequest("invalid_page", f"limit: must be a number from 1 to {MAX_PAGE}.", param="limit")
+    return int(said)
 
 
 def model_document(name: str, ids: Iterable[str], headers: Mapping[str, str]) -> dict[str, Any]:
@@ -60,4 +89,17 @@ def _openai_model(name: str) -> dict[str, Any]:
 
 
 def _anthropic_model(name: str) -> dict[str, Any]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": EPOCH, "lifecycle": "active"}
+    """All fields of the vendor's, null where nothing is known: what is behind a name may be several models."""
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": EPOCH,
+        "lifecycle": "active",
+        "capabilities": None,
+        "deprecated_at": None,
+        "line": None,
+        "max_input_tokens": None,
+        "max_tokens": None,
+        "retires_at": None,
+    }

@@ -36,7 +36,8 @@ def make_receipt(
         "saved_usd": text(total(fact.saved_usd for fact in facts)),
         "wasted_usd": text(wasted),
         "estimated": any(fact.estimated for fact in facts),
-        "dropped": [],
+        "dropped": list(served.dropped),
+        "repaired": list(served.repaired),
         "plan": {
             "rule_fired": plan.rule_fired,
             "ruleset_hash": plan.ruleset_hash,

@@ -211,7 +211,8 @@ def storable(said: str) -> str:
 def estimate_tokens(value: object) -> int:
     """About how many input tokens a provider will bill for a body: all its text, schemas and tool results.
 
-    A quarter of the characters, each wide character (CJK) counted whole; inline data counts as one image.
+    A quarter of the characters, each wide character (CJK) counted whole; inline data counts as one image, and a
+    list of whole numbers as so many tokens.
     Raises BadRequest for more levels of nesting than any request needs.
     """
     return -(-_quarters(value, MAX_LEVELS) // 4)
@@ -225,6 +226,8 @@ def _quarters(value: object, levels: int) -> int:
     if not levels:
         raise BadRequest("invalid_json", "The request body is nested too deeply.")
     if isinstance(value, list):
+        if all(type(item) is int for item in value):
+            return 4 * len(value)  # tokens already
         return sum(_quarters(item, levels - 1) for item in value)
     is_encoded = value.get("type") == "base64" or value.keys() == {"data", "format"}
     encoded = "data" if is_encoded else None

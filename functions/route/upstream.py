@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
+from yarl import URL
 
 from route.providers.base import Outgoing, Refused, Unreachable
 
@@ -42,14 +43,21 @@ def open_http(*, pooled: bool = True) -> aiohttp.ClientSession:
 @asynccontextmanager
 async def call(http: aiohttp.ClientSession, outgoing: Outgoing) -> AsyncIterator[aiohttp.ClientResponse]:
     """The answer of a provider that said 200. Raises Refused or Unreachable; deadlines are the caller's."""
+    async with answer_of(http, outgoing) as response:
+        if response.status != 200:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            raise Refused(response.status, headers, await _error_body(response.content))
+        yield response
+
+
+@asynccontextmanager
+async def answer_of(http: aiohttp.ClientSession, outgoing: Outgoing) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer of a provider, whatever its status. Raises Unreachable; deadlines are the caller's."""
     accepted = False
     try:
         async with AsyncExitStack() as stack:
             response = await _send(http, outgoing, stack)
             accepted = True
-            if response.status != 200:
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                raise Refused(response.status, headers, await _error_body(response.content))
             yield response
     except aiohttp.ClientConnectorError as error:
         raise Unreachable(type(error).__name__, accepted=False) from error
@@ -86,22 +94,25 @@ async def _send(http: aiohttp.ClientSession, outgoing: Outgoing, stack: AsyncExi
     """
     connection = _Connection()
     try:
-        return await stack.enter_async_context(_post(http, outgoing, connection))
+        return await stack.enter_async_context(_request(http, outgoing, connection))
     except _BROKEN as error:
         if not _is_stale(connection, error):
             raise
     fresh = await stack.enter_async_context(open_http(pooled=False))
-    return await stack.enter_async_context(_post(fresh, outgoing, _Connection()))
+    return await stack.enter_async_context(_request(fresh, outgoing, _Connection()))
 
 
 @asynccontextmanager
-async def _post(
+async def _request(
     http: aiohttp.ClientSession, outgoing: Outgoing, connection: _Connection
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    async with http.post(
-        outgoing.url,
-        data=outgoing.body,
+    async with http.request(
+        outgoing.method,
+        URL(outgoing.url, encoded=outgoing.is_encoded),
+        data=outgoing.body or None,
         headers=outgoing.headers,
+        # What a body is, its headers say, and those that have none stay without.
+        skip_auto_headers=("content-type",),
         allow_redirects=False,
         trace_request_ctx=connection,
     ) as response:

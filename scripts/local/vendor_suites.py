@@ -47,6 +47,8 @@ class Suite:
     extras: str
     core: tuple[str, ...]
     least_passed: int
+    api: tuple[str, ...] = ()
+    """The tests of the API's resources that a router answers, run against a real server in strict mode."""
     left_out: tuple[str, ...] = ("tests/api_resources",)  # needs a mock server
 
 
@@ -63,6 +65,12 @@ SUITES = {
             "tests/lib/responses",
         ),
         least_passed=1000,
+        api=(
+            "tests/api_resources/chat/test_completions.py",
+            "tests/api_resources/test_responses.py",
+            "tests/api_resources/test_embeddings.py",
+            "tests/api_resources/test_models.py",
+        ),
         # The second one asks the network for a package.
         left_out=("tests/api_resources", "tests/lib/test_fine_tuning_positional_arguments.py"),
     ),
@@ -79,6 +87,12 @@ SUITES = {
             "tests/lib/test_client_copy.py",
         ),
         least_passed=500,
+        api=(
+            "tests/api_resources/test_messages.py",
+            "tests/api_resources/test_models.py",
+            "tests/api_resources/beta/test_messages.py",
+            "tests/api_resources/beta/test_models.py",
+        ),
     ),
 }
 
@@ -129,6 +143,13 @@ def compare(suite: Suite, *, full: bool) -> Comparison:
     return Comparison(suite, theirs, ours, differing)
 
 
+def run_against(suite: Suite, base_url: str) -> Run:
+    """The vendor's own tests of its API, with the vendor's own classes, against a server."""
+    with _alone():
+        python, source = _environment(), _source(suite.vendor)
+    return _run(suite, python, source, suite.api, swapped=False, base_url=base_url)
+
+
 def differences(theirs: Run, ours: Run) -> dict[str, tuple[str, str]]:
     """The tests that did not end the same way, with both outcomes; "absent" is one that did not run."""
     tests = sorted({*theirs.outcomes, *ours.outcomes})
@@ -136,10 +157,13 @@ def differences(theirs: Run, ours: Run) -> dict[str, tuple[str, str]]:
     return {test: pair for test, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _run(suite: Suite, python: Path, source: Path, paths: tuple[str, ...], *, swapped: bool) -> Run:
-    report = CACHE / f"{suite.vendor}-{'ours' if swapped else 'theirs'}.json"
+def _run(
+    suite: Suite, python: Path, source: Path, paths: tuple[str, ...], *, swapped: bool, base_url: str = ""
+) -> Run:
+    report = CACHE / f"{suite.vendor}-{'api' if base_url else 'ours' if swapped else 'theirs'}.json"
     report.unlink(missing_ok=True)
     settings = {"OUTCOMES_FILE": str(report), "SWAP_VENDOR": suite.vendor if swapped else ""}
+    settings |= {"TEST_API_BASE_URL": base_url} if base_url else {}
     search = os.pathsep.join([str(ROOT / "tests" / "client"), str(ROOT / "client")])
     options = ("-p", "swap_vendor", "-n", WORKERS, "-q", "--tb=no")
     command = [str(python), "-m", "pytest", *options, *paths]

@@ -5,11 +5,13 @@
 ...     p.plan(Fail(529), Cut(after_chunks=2, how="torn"), Answer(text="hi", usage={"prompt": 9}))
 """
 
-from tests.fakes.provider import Provider, unused_port, wire_of
+from tests.fakes.provider import Provider, unused_port, wires_of
 from tests.fakes.records import Record
 from tests.fakes.steps import (
+    Agent,
     Answer,
     Cut,
+    Damaged,
     Fail,
     Garbage,
     Hang,
@@ -23,8 +25,10 @@ from tests.fakes.steps import (
 )
 
 __all__ = [
+    "Agent",
     "Answer",
     "Cut",
+    "Damaged",
     "Fail",
     "Garbage",
     "Hang",
@@ -38,5 +42,5 @@ __all__ = [
     "Wait",
     "step_from_json",
     "unused_port",
-    "wire_of",
+    "wires_of",
 ]

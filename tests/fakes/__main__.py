@@ -3,6 +3,7 @@
 Prints one line, ``ready http://127.0.0.1:9101``, and serves until it is interrupted. Control endpoints:
 ``POST /__plan`` (a list of steps, or one), ``POST /__default`` (a step), ``POST /__release``
 (``{"event": "go"}``, or nothing), ``GET /__requests``, ``POST /__clear``.
+With an agent for a real client: ``--always '{"agent": {"tool": "Bash", "arguments": {"command": "ls"}}}'``.
 A step that does not exist is a 400.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.provider import HOST, listen, wire_of
+from tests.fakes.provider import HOST, listen, wires_of
 from tests.fakes.reply import dumps
 from tests.fakes.server import StandIn
 from tests.fakes.steps import Step, step_from_json
@@ -100,14 +101,17 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[], help="served model; none: any")
     parser.add_argument("--key", action="append", default=[], help="accepted API key; none: any")
     parser.add_argument("--no-cache", action="store_true")
-    parser.add_argument("--strict-fields", action="store_true")
+    parser.add_argument("--signer", help="whose seals reasoning carries; default: the kind")
+    strictness = parser.add_mutually_exclusive_group()
+    strictness.add_argument("--strict", action="store_const", const=True, help="fields that the SDK lacks: 400")
+    strictness.add_argument("--lax", dest="strict", action="store_const", const=False, help="none of the rules")
     given = parser.parse_args()
     stand_in = StandIn(
-        wire_of(given.kind),
+        wires_of(given.kind, given.signer),
         models=given.model,
         cache=not given.no_cache,
         keys=given.key,
-        strict_fields=given.strict_fields,
+        strict=given.strict,
         served_by=given.name,
     )
     if given.always:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from tests.fakes.agent import agent_answer
+from tests.fakes.damage import ERROR_IN_200, damaged_stream, damaged_whole
 from tests.fakes.exchange import EVENT_STREAM, JSON, Exchange
 from tests.fakes.reply import Event, Reply, dumps
 from tests.fakes.steps import (
     PLAIN,
+    Agent,
     Answer,
     Cut,
+    Damaged,
     Fail,
     Garbage,
     Hang,
@@ -28,15 +32,17 @@ from tests.fakes.steps import (
 
 @dataclass(frozen=True)
 class Act:
-    """One inference request: how to compose its reply, and how to wait at a gate."""
+    """One inference request: its body with all that it refers to, how to compose its reply, and how to wait."""
 
     exchange: Exchange
+    body: Json
     compose: Callable[[Answer], Reply]
     gate: Callable[[str], Awaitable[None]]
 
     async def play(self, step: Step) -> web.StreamResponse:
         """Do what the step says."""
         x = self.exchange
+        step = agent_answer(step, x.wire, self.body) if isinstance(step, Agent) else step
         match step:
             case Fail():
                 await asyncio.sleep(step.delay_ms / 1000)
@@ -54,14 +60,37 @@ class Act:
         answer = step if isinstance(step, Answer) else step.answer or PLAIN
         await asyncio.sleep(answer.delay_ms / 1000)
         reply = self.compose(answer)
+        if isinstance(step, Damaged):
+            return await self._damaged(step, reply)
         if x.record.streamed:
-            return await self._stream(step, answer, x.wire.events(x.record.body, reply))
-        return await self._document(step, answer, x.wire.unary(x.record.body, reply))
+            return await self._stream(step, answer, x.wire.events(self.body, reply))
+        return await self._document(step, answer, x.wire.unary(self.body, reply))
+
+    async def _damaged(self, step: Damaged, reply: Reply) -> web.StreamResponse:
+        x, answer = self.exchange, reply.answer
+        if step.kind == ERROR_IN_200:
+            error = Fail(500, "The provider failed, and said so with a 200.")
+            return await x.json(x.wire.error_body(error, x.record.request_id), headers=answer.headers)
+        dialect = x.wire.dialect
+        try:
+            if x.record.streamed:
+                events = x.wire.events(self.body, reply)
+                broken = damaged_stream(step.kind, dialect, events, EVENT_STREAM)
+            else:
+                broken = damaged_whole(step.kind, dialect, x.wire.unary(self.body, reply), JSON)
+        except KeyError:
+            how = "streamed" if x.record.streamed else "whole"
+            return await x.fail(Fail(500, f"The stand-in has no damage {step.kind!r} for {how} {dialect}."))
+        kind = {} if broken.content_type is None else {"content-type": broken.content_type}
+        response = await x.open(200, {**kind, **answer.headers})
+        await x.send(response, broken.events, answer.gap_ms)
+        return await x.close(response)
 
     async def _stream(self, step: Step, answer: Answer, events: list[Event]) -> web.StreamResponse:
         x = self.exchange
         headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache", **answer.headers}
         response = await x.open(200, headers)
+        before: list[Event] = []
         if isinstance(step, Cut | StreamError | Wait):
             before, after = split(events, step.after_chunks)
             await x.send(response, before, answer.gap_ms)
@@ -72,7 +101,7 @@ class Act:
                 elif step.how != "eof":
                     await x.drop(reset=step.how == "reset")
             case StreamError():
-                await response.write(x.wire.error_event(step.error, x.record.request_id))
+                await response.write(x.wire.error_event(step, x.record.request_id, before))
             case Wait():
                 await self.gate(step.event)
                 await x.send(response, after, answer.gap_ms)
@@ -90,7 +119,9 @@ class Act:
         headers = {"content-type": JSON, **answer.headers}
         match step:
             case StreamError():
-                return await x.fail(x.wire.stream_error_as_fail(step.error))
+                if (failed := x.wire.failed(step, body)) is not None:
+                    return await x.json(failed, headers=answer.headers)
+                return await x.fail(x.wire.stream_error_as_fail(step))
             case Cut(how="torn"):
                 return await x.whole(200, half, headers)
             case Cut():

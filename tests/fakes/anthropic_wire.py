@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from tests.fakes.fields import SAMPLING, messages_field_unknown
 from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens
-from tests.fakes.reply import Event, Reply, block_of, dumps, slices
-from tests.fakes.steps import Fail, Json
+from tests.fakes.records import Record
+from tests.fakes.reply import Event, Reply, Tool, block_of, dumps, slices, text_of
+from tests.fakes.rules_messages import messages_rules
+from tests.fakes.seals import seal
+from tests.fakes.steps import Fail, Json, StreamError
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
-_SAMPLING = ("temperature", "top_p", "top_k")
+_SERVER_TOOLS = ("web_search", "web_fetch", "code_execution", "tool_search", "mcp", "advisor")
+_SILENT = ("signature_delta", "citations_delta")
 _WITHOUT_SAMPLING = "2026-10-21"  # from this API version on they are refused, even at their defaults
 
 _ERROR_TYPES = {
@@ -30,12 +34,20 @@ _ERROR_TYPES = {
 
 
 class AnthropicWire:
-    """See ``Wire``. Blocks come strictly one after another, as several clients need it."""
+    """See ``Wire``. Blocks come strictly one after another, as several clients need it.
+
+    ``signer``: see ``seals``.
+    """
 
     kind = "anthropic"
+    dialect = "messages"
     inference_path = "/v1/messages"
     counting_path: str | None = "/v1/messages/count_tokens"
+    counting_defaults: Json = {"max_tokens": 128_000}  # noqa: RUF012 - read only
     request_id_header = "request-id"
+
+    def __init__(self, signer: str = "anthropic") -> None:
+        self.signer = signer
 
     def key_of(self, headers: Mapping[str, str]) -> str | None:
         """``x-api-key`` (API 2023-06-01) or ``Authorization: Bearer`` (2026-10-21, and auth tokens)."""
@@ -51,21 +63,25 @@ class AnthropicWire:
             if not body.get(name):
                 return Fail(400, f"{name}: Field required")
         if version >= _WITHOUT_SAMPLING:
-            for name in _SAMPLING:
+            for name in SAMPLING:
                 if name in body:
                     return Fail(400, f"{name}: Extra inputs are not permitted")
         return None
 
-    def known_fields(self) -> frozenset[str]:
-        """Read from the SDK, and the sampling fields that older API versions take."""
-        from anthropic.types import message_create_params as params
-        from anthropic.types.beta import message_create_params as beta
+    def rule_broken(self, body: Json) -> Fail | None:
+        """See ``rules_messages``."""
+        return next(messages_rules(body, self.signer), None)
 
-        known = {
-            *params.MessageCreateParamsBase.__annotations__,
-            *beta.MessageCreateParamsBase.__annotations__,
-        }
-        return frozenset(known) | {"stream", *_SAMPLING}
+    def field_unknown(self, body: Json) -> Fail | None:
+        """See ``fields``."""
+        return messages_field_unknown(body)
+
+    def resolved(self, body: Json) -> Json:
+        """As it is."""
+        return body
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def blocks(self, body: Json) -> list[Block]:
         """Tools, system, messages. A top-level ``cache_control`` marks the last block."""
@@ -84,13 +100,32 @@ class AnthropicWire:
         wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
         return dict(wanted.get("schema") or {}) if wanted.get("type") == "json_schema" else None
 
-    def forced_tool(self, body: Json) -> tuple[str, Json] | None:
+    def turns(self, body: Json) -> list[Json]:
+        """``messages``"""
+        return list(body["messages"])
+
+    def tools(self, body: Json) -> list[Tool]:
+        """Tools that the caller runs and that need not be searched for first."""
+        return [
+            Tool(tool["name"], tool.get("input_schema") or {})
+            for tool in body.get("tools") or []
+            if "name" in tool and not tool.get("defer_loading")
+            if not str(tool.get("type")).startswith(_SERVER_TOOLS)
+        ]
+
+    def forced_tool(self, body: Json) -> Tool | None:
         """``tool_choice`` of type ``any`` or ``tool``."""
-        tools = {tool["name"]: tool for tool in body.get("tools") or [] if "name" in tool}
         choice = body.get("tool_choice") or {}
-        name = choice.get("name") if choice.get("type") == "tool" else None
-        name = next(iter(tools), None) if choice.get("type") == "any" else name
-        return (name, tools[name].get("input_schema") or {}) if name and name in tools else None
+        if choice.get("type") not in ("any", "tool"):
+            return None
+        wanted = (tool for tool in self.tools(body) if choice["type"] == "any" or tool.name == choice.get("name"))
+        return next(wanted, None)
+
+    def results(self, body: Json) -> list[str]:
+        """Blocks of type ``tool_result``."""
+        contents = [m["content"] for m in body["messages"] if isinstance(m.get("content"), list)]
+        blocks = [block for content in contents for block in content]
+        return [text_of(block.get("content")) for block in blocks if block.get("type") == "tool_result"]
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
         """Only what ``cache_control`` marks."""
@@ -121,7 +156,7 @@ class AnthropicWire:
 
     def unary(self, body: Json, reply: Reply) -> Json:
         """``{"id", "type": "message", "role", "model", "content": […], "stop_reason", "usage": {…}}``"""
-        whole = {**_head(reply), **_stopping(reply), "content": _content(reply)}
+        whole = {**_head(reply), **_stopping(reply), "content": _content(reply, self.signer)}
         if reply.usage is not None:
             whole["usage"] = reply.usage
         return whole
@@ -137,7 +172,7 @@ class AnthropicWire:
             delta["usage"] = {k: v for k, v in reply.usage.items() if k not in once_only}
         return [
             Event(_sse({"type": "message_start", "message": start})),
-            *_block_events(reply),
+            *_block_events(reply, self.signer),
             Event(_sse(delta)),
             Event(_sse({"type": "message_stop"})),
         ]
@@ -150,14 +185,26 @@ class AnthropicWire:
             error["details"] = {"error_code": fail.code}
         return {"type": "error", "error": error, "request_id": request_id}
 
-    def error_event(self, error: Mapping[str, Any] | None, request_id: str) -> bytes:
+    def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
         """``event: error``; without that line the vendor's SDK would not see it."""
-        return _sse({"type": "error", "error": {**_overloaded(), **(error or {})}, "request_id": request_id})
+        return _sse({"type": "error", "error": _overloaded(step), "request_id": request_id})
 
-    def stream_error_as_fail(self, error: Mapping[str, Any] | None) -> Fail:
+    def stream_error_as_fail(self, step: StreamError) -> Fail:
         """529 with the same inner error."""
-        inner = {**_overloaded(), **(error or {})}
+        inner = _overloaded(step)
         return Fail(529, str(inner["message"]), str(inner["type"]))
+
+    def failed(self, step: StreamError, whole: Json) -> Json | None:
+        """None: an HTTP error is all there is."""
+        return None
+
+    def counted(self, tokens: int) -> Json:
+        """``{"input_tokens"}``"""
+        return {"input_tokens": tokens}
+
+    def beside(self, record: Record) -> Json | Fail | None:
+        """Nothing."""
+        return None
 
     def unknown_model(self, name: str) -> Fail:
         """``not_found_error``, with the bare name as the API writes it."""
@@ -194,25 +241,26 @@ def _head(reply: Reply) -> Json:
 
 def _stopping(reply: Reply) -> Json:
     refused = reply.answer.refusal
-    details = {"type": "refusal", "category": None, "explanation": refused} if refused is not None else None
-    return {"stop_reason": reply.stop, "stop_sequence": None, "stop_details": details}
+    declined = refused is not None or reply.stop == "refusal"
+    details = {"type": "refusal", "category": None, "explanation": refused} if declined else None
+    return {"stop_reason": reply.stop, "stop_sequence": reply.answer.stop_sequence, "stop_details": details}
 
 
-def _content(reply: Reply) -> list[Json]:
+def _content(reply: Reply, signer: str) -> list[Json]:
     """The finished blocks: thinking, text, tool calls."""
+    answer = reply.answer
     blocks: list[Json] = []
-    if reply.answer.thinking is not None:
-        signature = _signature(reply)
-        blocks.append({"type": "thinking", "thinking": reply.answer.thinking, "signature": signature})
+    if answer.thinking is not None:
+        signature = seal(signer, answer.thinking)
+        blocks.append({"type": "thinking", "thinking": answer.thinking, "signature": signature})
+    if answer.redacted is not None:
+        blocks.append({"type": "redacted_thinking", "data": seal(signer, answer.redacted)})
     if reply.text is not None:
-        blocks.append({"type": "text", "text": reply.text})
+        cited: Json = {"citations": list(answer.citations)} if answer.citations else {}
+        blocks.append({"type": "text", "text": reply.text, **cited})
     for call in reply.calls:
         blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": _object(call.arguments)})
     return blocks
-
-
-def _signature(reply: Reply) -> str:
-    return f"sig_{reply.seed}=="
 
 
 def _object(arguments: str) -> Json:
@@ -224,8 +272,8 @@ def _object(arguments: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _block_events(reply: Reply) -> Iterator[Event]:
-    for index, block in enumerate(_content(reply)):
+def _block_events(reply: Reply, signer: str) -> Iterator[Event]:
+    for index, block in enumerate(_content(reply, signer)):
         opening, deltas = _opening(block, reply)
         start = {"type": "content_block_start", "index": index, "content_block": opening}
         yield Event(_sse(start))
@@ -233,7 +281,7 @@ def _block_events(reply: Reply) -> Iterator[Event]:
             yield Event(_sse({"type": "ping"}))
         for delta in deltas:
             event = {"type": "content_block_delta", "index": index, "delta": delta}
-            yield Event(_sse(event), content=delta["type"] != "signature_delta")
+            yield Event(_sse(event), content=delta["type"] not in _SILENT)
         yield Event(_sse({"type": "content_block_stop", "index": index}))
 
 
@@ -243,15 +291,20 @@ def _opening(block: Json, reply: Reply) -> tuple[Json, list[Json]]:
         deltas: list[Json] = [{"type": "thinking_delta", "thinking": block["thinking"]}]
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
         return {**block, "thinking": "", "signature": ""}, deltas
+    if block["type"] == "redacted_thinking":
+        return block, []
     if block["type"] == "text":
-        return {**block, "text": ""}, [{"type": "text_delta", "text": piece} for piece in reply.pieces]
+        cited: Json = {"citations": []} if "citations" in block else {}
+        deltas = [{"type": "text_delta", "text": piece} for piece in reply.pieces]
+        deltas += [{"type": "citations_delta", "citation": one} for one in block.get("citations", [])]
+        return {**block, "text": "", **cited}, deltas
     call = next(call for call in reply.calls if call.id == block["id"])
     pieces = ["", *slices(call.arguments)]
     return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
 
 
-def _overloaded() -> Json:
-    return {"type": "overloaded_error", "message": "Overloaded"}
+def _overloaded(step: StreamError) -> Json:
+    return {"type": "overloaded_error", "message": "Overloaded", **(step.error or {})}
 
 
 def _sse(data: Json) -> bytes:

@@ -5,35 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens
-from tests.fakes.reply import CREATED, Event, Reply, block_of, dumps, slices
+from tests.fakes.fields import chat_field_unknown
+from tests.fakes.openai_vendor import OpenAIVendor, token_logprobs
+from tests.fakes.prompt_cache import Block, Tokens
+from tests.fakes.reply import CREATED, Call, Event, Reply, Tool, block_of, dumps, slices, text_of
+from tests.fakes.rules_chat import chat_rules
 from tests.fakes.steps import Fail, Json
 
 _STOPS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 
-# type and code by status, as the API answers them
-_ERRORS: dict[int, tuple[str, str | None]] = {
-    400: ("invalid_request_error", None),
-    401: ("invalid_request_error", "invalid_api_key"),
-    402: ("insufficient_quota", "insufficient_quota"),
-    403: ("invalid_request_error", "unsupported_country_region_territory"),
-    404: ("invalid_request_error", "model_not_found"),
-    429: ("requests", "rate_limit_exceeded"),
-}
 
-
-class OpenAIWire:
+class OpenAIWire(OpenAIVendor):
     """See ``Wire``. A usage chunk comes only when ``stream_options.include_usage`` asks for it."""
 
-    kind = "openai"
+    dialect = "chat"
     inference_path = "/v1/chat/completions"
-    counting_path: str | None = None
-    request_id_header = "x-request-id"
-
-    def key_of(self, headers: Mapping[str, str]) -> str | None:
-        """``Authorization: Bearer`` and nothing else."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return key if scheme.lower() == "bearer" and key else None
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
         """A missing model or missing messages."""
@@ -43,11 +29,13 @@ class OpenAIWire:
             return Fail(400, "Missing required parameter: 'messages'.", code="missing_required_parameter")
         return None
 
-    def known_fields(self) -> frozenset[str]:
-        """Read from the SDK, so that the list ages with it."""
-        from openai.types.chat import completion_create_params as params
+    def rule_broken(self, body: Json) -> Fail | None:
+        """See ``rules_chat``."""
+        return next(chat_rules(body), None)
 
-        return frozenset(params.CompletionCreateParamsBase.__annotations__) | {"stream"}
+    def field_unknown(self, body: Json) -> Fail | None:
+        """See ``fields``."""
+        return chat_field_unknown(body)
 
     def blocks(self, body: Json) -> list[Block]:
         """Tools, then messages; tool calls of earlier turns count as well."""
@@ -67,18 +55,31 @@ class OpenAIWire:
             return dict(wanted["json_schema"].get("schema") or {})
         return {} if wanted.get("type") == "json_object" else None
 
-    def forced_tool(self, body: Json) -> tuple[str, Json] | None:
-        """``tool_choice`` as ``"required"`` or as a named function."""
-        tools = {t["function"]["name"]: t["function"] for t in body.get("tools") or [] if "function" in t}
-        choice = body.get("tool_choice")
-        name = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
-        name = next(iter(tools), None) if choice == "required" else name
-        return (name, tools[name].get("parameters") or {}) if name and name in tools else None
+    def turns(self, body: Json) -> list[Json]:
+        """``messages``"""
+        return list(body["messages"])
 
-    def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """Caching is automatic."""
-        read, written = memory.automatic(owner, self.blocks(body))
-        return read, written, 0
+    def tools(self, body: Json) -> list[Tool]:
+        """Functions and custom tools."""
+        tools = []
+        for tool in body.get("tools") or []:
+            if tool.get("type") == "custom":
+                tools.append(Tool(tool["custom"]["name"], kind="custom"))
+            elif "function" in tool:
+                tools.append(Tool(tool["function"]["name"], tool["function"].get("parameters") or {}))
+        return tools
+
+    def forced_tool(self, body: Json) -> Tool | None:
+        """``tool_choice`` as ``"required"``, as a named tool, or as a required choice among some."""
+        choice = body.get("tool_choice")
+        names = _chosen(choice) if isinstance(choice, Mapping) else None
+        if names is None and choice != "required":
+            return None
+        return next((tool for tool in self.tools(body) if names is None or tool.name in names), None)
+
+    def results(self, body: Json) -> list[str]:
+        """The messages of role ``tool``."""
+        return [text_of(m.get("content")) for m in body["messages"] if m.get("role") == "tool"]
 
     def usage(self, tokens: Tokens) -> Json:
         """``prompt_tokens`` includes the cached ones."""
@@ -103,16 +104,13 @@ class OpenAIWire:
         """A refusal ends as ``stop``: what tells it apart is ``message.refusal``."""
         return "stop" if word == "refusal" else _STOPS.get(word, word)
 
-    def call_id(self, digest: str) -> str:
-        """``call_…``"""
-        return f"call_{digest}"
-
     def unary(self, body: Json, reply: Reply) -> Json:
         """``{"id", "object": "chat.completion", "created", "model", "choices": […], "usage": {…}}``"""
-        choices = [
-            {"index": n, "message": _message(reply, n), "logprobs": None, "finish_reason": reply.stop}
-            for n in range(_n(body))
-        ]
+        choices = []
+        for n in range(_n(body)):
+            logprobs = _logprobs(body, reply.pieces if reply.text is not None else [])
+            said = {"message": _message(reply, n), "logprobs": logprobs, "finish_reason": reply.stop}
+            choices.append({"index": n, **said})
         whole = {**_head(reply, "chat.completion"), "choices": choices}
         if reply.usage is not None:
             whole["usage"] = reply.usage
@@ -126,46 +124,12 @@ class OpenAIWire:
         events = []
         for n in range(_n(body)):
             for delta, finish, content in _deltas(reply, n):
-                choice = {"index": n, "delta": delta, "logprobs": None, "finish_reason": finish}
+                logprobs = _logprobs(body, [delta["content"]]) if delta.get("content") else None
+                choice = {"index": n, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
                 events.append(Event(_sse({**head, "choices": [choice], **tail}), content))
         if asked and reply.usage is not None:
             events.append(Event(_sse({**head, "choices": [], "usage": reply.usage})))
         return [*events, Event(b"data: [DONE]\n\n")]
-
-    def error_body(self, fail: Fail, request_id: str) -> Json:
-        """``{"error": {"message", "type", "param", "code"}}``"""
-        kind, code = _ERRORS.get(fail.status, ("server_error" if fail.status >= 500 else "api_error", None))
-        message = fail.message or f"The stand-in was told to answer {fail.status}."
-        error = {"message": message, "type": fail.type or kind, "param": None, "code": fail.code or code}
-        return {"error": error}
-
-    def error_event(self, error: Mapping[str, Any] | None, request_id: str) -> bytes:
-        """A data line whose object has an ``error``; the stream ends after it without ``[DONE]``."""
-        return _sse({"error": {**_server_error(), **(error or {})}})
-
-    def stream_error_as_fail(self, error: Mapping[str, Any] | None) -> Fail:
-        """500 with the same inner error."""
-        return Fail(500, body={"error": {**_server_error(), **(error or {})}})
-
-    def unknown_model(self, name: str) -> Fail:
-        """``model_not_found``"""
-        return Fail(404, f"The model `{name}` does not exist or you do not have access to it.")
-
-    def unknown_path(self, method: str, path: str) -> Fail:
-        """``unknown_url``"""
-        return Fail(404, f"Invalid URL ({method} {path})", code="unknown_url")
-
-    def ping(self) -> bytes:
-        """A comment, as DeepSeek and OpenRouter send it."""
-        return b": keep-alive\n\n"
-
-    def models(self, ids: Sequence[str]) -> Json:
-        """``{"object": "list", "data": […]}``"""
-        return {"object": "list", "data": [self.model(model_id) for model_id in ids]}
-
-    def model(self, model_id: str) -> Json:
-        """``{"id", "object": "model", "created", "owned_by"}``"""
-        return {"id": model_id, "object": "model", "created": CREATED, "owned_by": "stand-in"}
 
 
 def _n(body: Json) -> int:
@@ -192,19 +156,45 @@ def _nth(text: str, n: int) -> str:
 def _message(reply: Reply, n: int) -> Json:
     content = None if reply.text is None else _nth(reply.text, n)
     message: Json = {"role": "assistant", "content": content, "refusal": reply.answer.refusal}
-    message["annotations"] = []
-    if reply.answer.thinking is not None:
-        message["reasoning_content"] = reply.answer.thinking
+    message["annotations"] = list(reply.answer.citations)
+    message.update(_reasoning(reply))
     if reply.calls:
-        message["tool_calls"] = [
-            {
-                "id": _call_id(call.id, n),
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in reply.calls
-        ]
+        message["tool_calls"] = [_whole_call(call, n) for call in reply.calls]
     return message
+
+
+def _reasoning(reply: Reply) -> Json:
+    """Under the name that the backend uses, with OpenRouter's details where they are scripted."""
+    answer = reply.answer
+    said: Json = {} if answer.thinking is None else {answer.reasoning_field: answer.thinking}
+    if answer.reasoning_details is not None:
+        said["reasoning_details"] = list(answer.reasoning_details)
+    return said
+
+
+def _logprobs(body: Json, pieces: Sequence[str]) -> Json | None:
+    if not body.get("logprobs"):
+        return None
+    return {"content": token_logprobs(pieces, int(body.get("top_logprobs") or 0)), "refusal": None}
+
+
+def _chosen(choice: Mapping[str, Any]) -> set[str] | None:
+    """Names among which a ``tool_choice`` demands a call; None: it demands none."""
+    if choice.get("type") == "allowed_tools":
+        allowed = choice.get("allowed_tools") or {}
+        names = {_chosen_name(tool) for tool in allowed.get("tools") or []}
+        return names if allowed.get("mode") == "required" else set()
+    return {_chosen_name(choice)}
+
+
+def _chosen_name(choice: Mapping[str, Any]) -> str:
+    return str((choice.get(str(choice.get("type"))) or {}).get("name"))
+
+
+def _whole_call(call: Call, n: int) -> Json:
+    head = {"id": _call_id(call.id, n), "type": call.kind}
+    word = "input" if call.kind == "custom" else "arguments"
+    return {**head, call.kind: {"name": call.name, word: call.arguments}}
 
 
 def _call_id(call_id: str, n: int) -> str:
@@ -214,24 +204,22 @@ def _call_id(call_id: str, n: int) -> str:
 def _deltas(reply: Reply, n: int) -> Iterator[tuple[Json, str | None, bool]]:
     """(delta, finish_reason, carries content) of one choice, in order."""
     yield {"role": "assistant", "content": None if reply.text is None else "", "refusal": None}, None, False
-    for piece in [reply.answer.thinking] if reply.answer.thinking else []:
-        yield {"reasoning_content": piece}, None, True
+    if reasoning := _reasoning(reply):
+        yield reasoning, None, True
     for piece in [*reply.pieces, *([f" ({n})"] if n and reply.text is not None else [])]:
         yield {"content": piece}, None, True
+    if reply.answer.citations:
+        yield {"annotations": list(reply.answer.citations)}, None, False
     if reply.answer.refusal is not None:
         yield {"refusal": reply.answer.refusal}, None, True
     for at, call in enumerate(reply.calls):
         # id, type and name come once: repeated, several clients append them to what they have
-        first = {"index": at, "id": _call_id(call.id, n), "type": "function"}
-        yield {"tool_calls": [{**first, "function": {"name": call.name, "arguments": ""}}]}, None, True
+        word = "input" if call.kind == "custom" else "arguments"
+        first = {"index": at, "id": _call_id(call.id, n), "type": call.kind}
+        yield {"tool_calls": [{**first, call.kind: {"name": call.name, word: ""}}]}, None, True
         for piece in slices(call.arguments):
-            yield {"tool_calls": [{"index": at, "function": {"arguments": piece}}]}, None, True
+            yield {"tool_calls": [{"index": at, call.kind: {word: piece}}]}, None, True
     yield {}, reply.stop, False
-
-
-def _server_error() -> Json:
-    message = "The server had an error while processing your request."
-    return {"message": message, "type": "server_error", "param": None, "code": None}
 
 
 def _sse(data: Json) -> bytes:

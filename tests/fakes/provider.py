@@ -13,10 +13,12 @@ from typing import Literal, Self
 from aiohttp import web
 
 from tests.fakes.anthropic_wire import AnthropicWire
+from tests.fakes.embeddings import EmbeddingsWire
 from tests.fakes.exchange import strip_filled_in
 from tests.fakes.openai_wire import OpenAIWire
 from tests.fakes.records import Record
 from tests.fakes.reply import Wire
+from tests.fakes.responses_wire import ResponsesWire
 from tests.fakes.server import StandIn
 from tests.fakes.steps import Step
 
@@ -25,9 +27,12 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 Kind = Literal["openai", "anthropic"]
 
 
-def wire_of(kind: Kind) -> Wire:
-    """The wire format of a vendor."""
-    return OpenAIWire() if kind == "openai" else AnthropicWire()
+def wires_of(kind: Kind, signer: str | None = None) -> list[Wire]:
+    """The dialects of a vendor, the main one first. ``signer``: whose seals its reasoning carries."""
+    signer = signer or kind
+    if kind == "anthropic":
+        return [AnthropicWire(signer)]
+    return [OpenAIWire(signer), ResponsesWire(signer), EmbeddingsWire(signer)]
 
 
 def unused_port() -> int:
@@ -61,7 +66,9 @@ class Provider:
 
     ``keys``: the only API keys that are accepted; none given: any. ``models``: unknown ones get a 404; none
     given: any. ``cache`` False: no prompt cache, for comparing two answers field by field.
-    ``strict_fields``: a top-level field that the vendor's SDK does not know is a 400.
+    ``strict`` None: the vendor's rules hold (roles, pairs of tool calls, ids, signatures); True: and a field that
+    its SDK does not know is a 400; False: anything goes that has a model and messages.
+    ``signer``: reasoning is sealed in this name, and only what carries this seal is taken back; default: ``kind``.
     ``served_by``: OpenRouter's top-level ``provider``, unless the ``Answer`` has its own.
     ``default`` may be set to a step or to a function from the record of a request to a step.
     """
@@ -74,19 +81,20 @@ class Provider:
         name: str | None = None,
         cache: bool = True,
         keys: Sequence[str] = (),
-        strict_fields: bool = False,
+        strict: bool | None = None,
         served_by: str | None = None,
+        signer: str | None = None,
         port: int = 0,
     ) -> None:
         self.kind: Kind = kind
         self.name = name or kind
         self.port = port
         self._stand_in = StandIn(
-            wire_of(kind),
+            wires_of(kind, signer),
             models=models,
             cache=cache,
             keys=keys,
-            strict_fields=strict_fields,
+            strict=strict,
             served_by=served_by,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -173,7 +181,7 @@ class Provider:
         self._stand_in.default = step
 
     def plan(self, *steps: Step) -> None:
-        """Queue one step for each of the next inference requests, first in first out."""
+        """Queue one step for each of the next inference requests, first in first out; an ``Agent`` stays."""
         self._stand_in.planned.extend(steps)
 
     def clear(self) -> None:

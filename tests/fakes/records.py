@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 @dataclass
@@ -34,6 +36,31 @@ class Record:
     def streamed(self) -> bool:
         """Whether the caller asked for a stream."""
         return isinstance(self.body, dict) and bool(self.body.get("stream"))
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query; of a name that is repeated, the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    @property
+    def target(self) -> str:
+        """Path and query as they stood in the request line."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    def header(self, name: str) -> str | None:
+        """A header, whatever the case of its name."""
+        return self.headers.get(name.lower())
+
+    def at(self, path: str) -> Any:
+        """A value inside the body by its path, e.g. ``messages.-1.content.0.text``; None when it is not there."""
+
+        def inner(value: Any, name: str) -> Any:
+            try:
+                return value[int(name)] if isinstance(value, list) else value.get(name)
+            except (AttributeError, IndexError, ValueError):
+                return None
+
+        return reduce(inner, path.split("."), self.body)
 
     def as_json(self) -> dict[str, Any]:
         """The same, without the raw bytes."""

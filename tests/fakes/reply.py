@@ -1,4 +1,4 @@
-"""From a request and an ``Answer`` to the reply that both dialects write down.
+"""From a request and an ``Answer`` to the reply that each dialect writes down.
 
 Everything is a function of the request's prompt and model, so the same request gets the same ids and the
 same text, directly or through a router.
@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens, count, prompt_tokens
-from tests.fakes.steps import Answer, Fail, Json, ToolCall
+from tests.fakes.records import Record
+from tests.fakes.steps import Answer, Fail, Json, StreamError, ToolCall
 
 CREATED = 1_767_225_600  # 2026-01-01T00:00:00Z, in seconds: a constant, so objects compare equal
 ECHO_CHARS = 200
@@ -29,12 +30,24 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Tool:
+    """A tool that a request declares and that its caller runs; ``custom`` ones take a text, not JSON."""
+
+    name: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    kind: Literal["function", "custom"] = "function"
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
 class Call:
     """A tool call with its id settled and its arguments as text."""
 
     id: str
     name: str
     arguments: str
+    kind: Literal["function", "custom"] = "function"
+    namespace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,21 +66,35 @@ class Reply:
 
 
 class Wire(Protocol):
-    """One vendor's wire format. Shapes follow the vendor's SDK, whose strict mode checks them."""
+    """One dialect of a vendor. Shapes follow the vendor's SDK, whose strict mode checks them.
+
+    ``counting_path``: where tokens are counted, with ``counting_defaults`` for the fields that it does not need.
+    """
 
     kind: str
+    dialect: str
     inference_path: str
     counting_path: str | None
+    counting_defaults: Json
     request_id_header: str
 
     def key_of(self, headers: Mapping[str, str]) -> str | None:
         """The API key of a request, or None."""
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """What the vendor refuses before any model runs."""
+        """What the vendor refuses before any model runs: the fields that must be there."""
 
-    def known_fields(self) -> frozenset[str]:
-        """Top-level request fields of the vendor's SDK."""
+    def rule_broken(self, body: Json) -> Fail | None:
+        """The first rule of the vendor's that the request breaks: roles, pairs of tool calls, ids, signatures."""
+
+    def field_unknown(self, body: Json) -> Fail | None:
+        """The refusal of the first field, at any depth that is looked at, that the vendor's SDK does not know."""
+
+    def resolved(self, body: Json) -> Json:
+        """The request with what the vendor keeps for the caller in its place."""
+
+    def forget(self) -> None:
+        """Drop what was kept."""
 
     def blocks(self, body: Json) -> list[Block]:
         """The prompt in cache order."""
@@ -75,8 +102,17 @@ class Wire(Protocol):
     def wanted_schema(self, body: Json) -> Json | None:
         """The JSON schema that the answer must follow; ``{}`` for any JSON object, None for text."""
 
-    def forced_tool(self, body: Json) -> tuple[str, Json] | None:
-        """Name and parameter schema of the tool that the request forces."""
+    def turns(self, body: Json) -> list[Json]:
+        """The conversation as ``{"role", "content"}``."""
+
+    def tools(self, body: Json) -> list[Tool]:
+        """The tools that the caller runs, in order."""
+
+    def forced_tool(self, body: Json) -> Tool | None:
+        """The tool that the request forces."""
+
+    def results(self, body: Json) -> list[str]:
+        """The texts of all tool results in the conversation, in order."""
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
         """(read, written for 5 min, written for 1 h) tokens."""
@@ -99,11 +135,20 @@ class Wire(Protocol):
     def error_body(self, fail: Fail, request_id: str) -> Json:
         """The vendor's error envelope."""
 
-    def error_event(self, error: Mapping[str, Any] | None, request_id: str) -> bytes:
-        """The vendor's error inside a stream."""
+    def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
+        """The vendor's error inside a stream, after the events that were sent."""
 
-    def stream_error_as_fail(self, error: Mapping[str, Any] | None) -> Fail:
+    def failed(self, step: StreamError, whole: Json) -> Json | None:
+        """The same in a whole answer, where the dialect has a word for it."""
+
+    def stream_error_as_fail(self, step: StreamError) -> Fail:
         """The same error where nothing is streamed."""
+
+    def counted(self, tokens: int) -> Json:
+        """The answer of the counting path."""
+
+    def beside(self, record: Record) -> Json | Fail | None:
+        """The answer of any other path of the dialect; None: it has no such path."""
 
     def unknown_model(self, name: str) -> Fail:
         """The vendor's 404 for a model."""
@@ -125,13 +170,8 @@ def compose(wire: Wire, body: Json, answer: Answer, memory: PrefixMemory | None,
     """Settle text, calls, ids, stop reason and usage of an answer to this request."""
     blocks = wire.blocks(body)
     model = str(body.get("model"))
-    seed = _digest(model, *(block.text for block in blocks))
-    forced = None if answer.tool_calls or answer.text is not None else wire.forced_tool(body)
-    scripted = answer.tool_calls or ([ToolCall(forced[0], sample(forced[1]))] if forced else [])
-    calls = [
-        Call(call.id or wire.call_id(_digest(seed, str(n))), call.name, _as_text(call.arguments))
-        for n, call in enumerate(scripted)
-    ]
+    seed = digest(model, *(block.text for block in blocks))
+    calls = _calls(wire, body, answer, seed)
     text, cut_short = _text(wire, body, answer, silent=bool(calls))
     word = answer.stop or _stop_word(answer, calls, cut_short)
     said = "".join([text or "", answer.refusal or "", answer.thinking or "", *(c.arguments for c in calls)])
@@ -158,6 +198,22 @@ def compose(wire: Wire, body: Json, answer: Answer, memory: PrefixMemory | None,
     )
 
 
+def _calls(wire: Wire, body: Json, answer: Answer, seed: str) -> list[Call]:
+    """The scripted calls, or one of the tool that the request forces, each as its tool is declared."""
+    declared = wire.tools(body)
+    scripted = list(answer.tool_calls)
+    if not scripted and answer.text is None and (forced := wire.forced_tool(body)):
+        scripted = [ToolCall(forced.name, sample_arguments(forced), namespace=forced.namespace)]
+    calls = []
+    for n, call in enumerate(scripted):
+        fitting = [t for t in declared if t.name == call.name and call.namespace in (None, t.namespace)]
+        tool = fitting[0] if fitting else Tool(call.name, namespace=call.namespace)
+        text = _as_input(call.arguments) if tool.kind == "custom" else _as_text(call.arguments)
+        call_id = call.id or wire.call_id(digest(seed, str(n)))
+        calls.append(Call(call_id, call.name, text, tool.kind, tool.namespace))
+    return calls
+
+
 def _text(wire: Wire, body: Json, answer: Answer, *, silent: bool) -> tuple[str | None, bool]:
     """The text, and whether the token limit cut it. A scripted text is sent as it was written."""
     if answer.text is not None:
@@ -168,15 +224,17 @@ def _text(wire: Wire, body: Json, answer: Answer, *, silent: bool) -> tuple[str 
         return None, False
     schema = wire.wanted_schema(body)
     if schema is not None:
-        return json.dumps(sample(schema) if schema else {"answer": last_user_text(body)}), False
-    text = f"{body.get('model')} answers: {last_user_text(body)}"
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        return json.dumps(sample(schema) if schema else {"answer": _asked(wire, body)}), False
+    text = f"{body.get('model')} answers: {_asked(wire, body)}"
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
     if isinstance(limit, int) and count(text) > limit:
         return text[: limit * 4], True
     return text, False
 
 
 def _stop_word(answer: Answer, calls: Sequence[Call], cut_short: bool) -> str:
+    if answer.stop_sequence is not None:
+        return "stop_sequence"
     if calls:
         return "tool_calls"
     return "refusal" if answer.refusal is not None else "length" if cut_short else "stop"
@@ -201,10 +259,10 @@ def _usage(wire: Wire, tokens: Tokens, answer: Answer) -> tuple[Tokens, Json | N
     return tokens, usage
 
 
-def last_user_text(body: Json) -> str:
+def _asked(wire: Wire, body: Json) -> str:
     """The text of the last user message, shortened; tool results and images say nothing here."""
-    for message in reversed(body.get("messages") or []):
-        if not isinstance(message, dict) or message.get("role") != "user":
+    for message in reversed(wire.turns(body)):
+        if message.get("role") != "user":
             continue
         content = message.get("content")
         parts = content if isinstance(content, list) else [{"text": content}]
@@ -212,6 +270,20 @@ def last_user_text(body: Json) -> str:
         if text:
             return text[:ECHO_CHARS]
     return "nothing"
+
+
+def text_of(value: Any) -> str:
+    """What a tool result says, whatever shape its client has put it into."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(filter(None, (text_of(part) for part in value)))
+    if isinstance(value, Mapping):
+        named = [value[name] for name in ("text", "content", "output", "stdout", "stderr") if value.get(name)]
+        return text_of(named) if named else json.dumps(value)
+    return str(value)
 
 
 def block_of(role: str, part: Any) -> Block:
@@ -259,6 +331,11 @@ def sample(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> 
     return {"string": "text", "integer": 7, "number": 1.5, "boolean": True}.get(kind)
 
 
+def sample_arguments(tool: Tool) -> Mapping[str, Any] | str:
+    """Arguments that fit a tool."""
+    return "text" if tool.kind == "custom" else sample(tool.schema or {"type": "object"})
+
+
 def dumps(data: Any) -> bytes:
     """Compact JSON as the vendors write it: UTF-8, not escaped."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
@@ -268,5 +345,13 @@ def _as_text(arguments: Mapping[str, Any] | str) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
-def _digest(*parts: str) -> str:
+def _as_input(arguments: Mapping[str, Any] | str) -> str:
+    """The text for a custom tool: the arguments themselves, or their only value."""
+    values = [] if isinstance(arguments, str) else list(arguments.values())
+    only = values[0] if len(values) == 1 else arguments
+    return only if isinstance(only, str) else json.dumps(arguments)
+
+
+def digest(*parts: str) -> str:
+    """A short name for some texts, always the same one."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]

@@ -16,28 +16,28 @@ from tests.fakes.exchange import Dropped, Exchange
 from tests.fakes.prompt_cache import PrefixMemory, prompt_tokens
 from tests.fakes.records import Record
 from tests.fakes.reply import Reply, Wire, compose
-from tests.fakes.steps import PLAIN, Answer, Fail, Json, Step
+from tests.fakes.steps import PLAIN, Agent, Answer, Fail, Json, Step
 
 WAIT_LIMIT_S = 30.0  # a gate that a test forgot to open
 
 
 class StandIn:
-    """One provider; every method that serves runs on the server's loop."""
+    """One provider, its main wire first; every method that serves runs on the server's loop."""
 
     def __init__(
         self,
-        wire: Wire,
+        wires: Sequence[Wire],
         *,
         models: Sequence[str] = (),
         cache: bool = True,
         keys: Sequence[str] = (),
-        strict_fields: bool = False,
+        strict: bool | None = None,
         served_by: str | None = None,
     ) -> None:
-        self.wire = wire
+        self.wires = list(wires)
         self.models = list(models)
         self.keys = frozenset(keys)
-        self.strict_fields = strict_fields
+        self.strict = strict
         self.served_by = served_by
         self.memory = PrefixMemory() if cache else None
         self.planned: deque[Step] = deque()
@@ -47,12 +47,14 @@ class StandIn:
         self._served = 0
 
     def clear(self) -> None:
-        """Forget plans, requests, releases and cached prefixes; the default behaviour stays."""
+        """Forget plans, requests, releases, cached prefixes and stored answers; the default behaviour stays."""
         self.planned.clear()
         self.requests.clear()
         self._gates.clear()
         if self.memory:
             self.memory.clear()
+        for wire in self.wires:
+            wire.forget()
 
     def release(self, name: str) -> None:
         """Open a gate; a release before the wait counts. Call it on the server's loop."""
@@ -63,7 +65,7 @@ class StandIn:
         record = await self._record(request)
         self.requests.append(record)
         try:
-            return await self._route(Exchange(request, record, self.wire))
+            return await self._route(Exchange(request, record, self._wire(record.path)))
         except Dropped:
             raise
         except (asyncio.CancelledError, ConnectionResetError) as error:
@@ -90,58 +92,74 @@ class StandIn:
             request_id=f"req_standin{self._served:08d}",
         )
 
+    def _wire(self, path: str) -> Wire:
+        """The dialect of a path: the one whose path it is or begins with."""
+        owners = [wire for wire in self.wires if path == wire.inference_path]
+        owners += [wire for wire in self.wires if path.startswith(f"{wire.inference_path}/")]
+        return owners[0] if owners else self.wires[0]
+
     async def _route(self, x: Exchange) -> web.StreamResponse:
-        key = self.wire.key_of(x.record.headers)
+        wire, record = x.wire, x.record
+        key = wire.key_of(record.headers)
         if key is None or (self.keys and key not in self.keys):
             return await x.fail(Fail(401, "Incorrect API key provided."))
-        call = (x.record.method, x.record.path)
-        if call == ("POST", self.wire.inference_path):
+        call = (record.method, record.path)
+        if call == ("POST", wire.inference_path):
             return await self._infer(x, key)
-        if call == ("POST", self.wire.counting_path):
+        if call == ("POST", wire.counting_path):
             return await self._count(x)
-        if x.record.method == "GET" and x.record.path.startswith("/v1/models"):
-            return await self._models(x, x.record.path.removeprefix("/v1/models").removeprefix("/"))
-        return await x.fail(self.wire.unknown_path(*call))
+        if record.method == "GET" and record.path.startswith("/v1/models"):
+            return await self._models(x, record.path.removeprefix("/v1/models").removeprefix("/"))
+        answer = wire.beside(record)
+        if answer is None or isinstance(answer, Fail):
+            return await x.fail(answer or wire.unknown_path(*call))
+        return await x.json(answer)
 
     async def _models(self, x: Exchange, name: str) -> web.StreamResponse:
         if not name:
-            return await x.json(self.wire.models(self.models))
+            return await x.json(x.wire.models(self.models))
         if self.models and name not in self.models:
-            return await x.fail(self.wire.unknown_model(name))
-        return await x.json(self.wire.model(name))
+            return await x.fail(x.wire.unknown_model(name))
+        return await x.json(x.wire.model(name))
 
     async def _count(self, x: Exchange) -> web.StreamResponse:
         body = x.record.body
-        if fault := self._fault(x.record, {"max_tokens": 1, **body} if isinstance(body, dict) else None):
+        given = {**x.wire.counting_defaults, **body} if isinstance(body, dict) else None
+        if fault := self._fault(x, given, counting=True):
             return await x.fail(fault)
-        return await x.json({"input_tokens": prompt_tokens(self.wire.blocks(body))})
+        return await x.json(x.wire.counted(prompt_tokens(x.wire.blocks(x.wire.resolved(given or {})))))
 
     async def _infer(self, x: Exchange, key: str) -> web.StreamResponse:
-        body = x.record.body
-        if fault := self._fault(x.record, body):
+        if fault := self._fault(x, x.record.body):
             return await x.fail(fault)
-        if self.planned:
-            step = self.planned.popleft()
-        else:
-            step = self.default(x.record) if callable(self.default) else self.default
+        body = x.wire.resolved(x.record.body)
+        step = self._next(x.record)
         x.record.step = type(step).__name__
 
         def reply_to(answer: Answer) -> Reply:
             answer = replace(answer, served_by=answer.served_by or self.served_by)
-            return compose(self.wire, body, answer, self.memory, f"{key} {body['model']}")
+            return compose(x.wire, body, answer, self.memory, f"{key} {body['model']}")
 
-        return await Act(x, reply_to, self._wait).play(step)
+        return await Act(x, body, reply_to, self._wait).play(step)
 
-    def _fault(self, record: Record, body: Json | None) -> Fail | None:
+    def _next(self, record: Record) -> Step:
+        """The next planned step, which is used up unless it is an agent; else the default."""
+        if self.planned:
+            return self.planned[0] if isinstance(self.planned[0], Agent) else self.planned.popleft()
+        return self.default(record) if callable(self.default) else self.default
+
+    def _fault(self, x: Exchange, body: Json | None, *, counting: bool = False) -> Fail | None:
+        """What the vendor would refuse; ``counting``: models need not be served for that."""
+        wire = x.wire
         if not isinstance(body, dict):
             return Fail(400, "We could not parse the JSON body of your request.")
-        if fault := self.wire.fault_of(record.headers, body):
+        if fault := wire.fault_of(x.record.headers, body):
             return fault
-        if self.models and body["model"] not in self.models:
-            return self.wire.unknown_model(body["model"])
-        if self.strict_fields and (unknown := sorted(set(body) - self.wire.known_fields())):
-            return Fail(400, f"Unrecognized request argument supplied: {', '.join(unknown)}")
-        return None
+        if self.models and body["model"] not in self.models and not (counting and "model" not in x.record.body):
+            return wire.unknown_model(body["model"])
+        if self.strict is not False and (fault := wire.rule_broken(body)):
+            return fault
+        return wire.field_unknown(body) if self.strict else None
 
     async def _wait(self, name: str) -> None:
         gate = self._gates.setdefault(name, asyncio.Event())

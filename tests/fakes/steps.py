@@ -22,11 +22,16 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One tool call. ``arguments`` as text is sent verbatim, so that broken JSON can be scripted."""
+    """One tool call. ``arguments`` as text is sent verbatim, so that broken JSON can be scripted.
+
+    A tool that the request declares as a custom one is called with a text: ``arguments`` itself, or its only
+    value.
+    """
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
     id: str | None = None  # None: derived from the request
+    namespace: str | None = None  # None: where the request declares the tool
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,20 @@ class Answer:
     vendor's own keys (``prompt_tokens`` or ``input_tokens`` among them), sent verbatim; or False: the
     provider reports nothing.
     ``stop``: either vendor's word, mapped to the dialect when known, else sent as it is.
+    ``citations``: verbatim, in the dialect's own shape, on the text (Anthropic's ``citations``, OpenAI's
+    ``annotations``).
     """
 
     text: str | None = None
     tool_calls: Sequence[ToolCall] = ()
-    thinking: str | None = None  # an Anthropic thinking block; `reasoning_content` in the OpenAI dialect
+    thinking: str | None = None  # a thinking block, a reasoning item; in chat the field named below
+    reasoning_field: Literal["reasoning_content", "reasoning"] = (
+        "reasoning_content"  # OpenRouter, vLLM: the latter
+    )
+    reasoning_details: Sequence[Mapping[str, Any]] | None = None  # OpenRouter's, beside it, verbatim
+    redacted: str | None = None  # Anthropic: what a `redacted_thinking` block hides
+    citations: Sequence[Mapping[str, Any]] = ()
+    stop_sequence: str | None = None  # Anthropic: which one was met; the stop reason follows
     refusal: str | None = None
     usage: Mapping[str, Any] | Literal[False] | None = None
     chunks: Sequence[str] | None = None  # exact text deltas of a stream; default: word by word
@@ -71,6 +85,7 @@ class Fail:
     body: Mapping[str, Any] | str | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_ms: float = 0
+    param: str | None = None  # OpenAI: the field at fault
 
 
 @dataclass(frozen=True)
@@ -103,11 +118,16 @@ class Hang:
 
 @dataclass(frozen=True)
 class StreamError:
-    """The vendor's error event inside a 200 stream; a unary request gets the same as an HTTP error."""
+    """The vendor's error event inside a 200 stream; a unary request gets the same as an HTTP error.
+
+    ``how`` "failed", in responses alone: the stream ends with ``response.failed``, a unary answer is a 200
+    whose ``status`` is ``failed``. In other dialects it is the same as "error".
+    """
 
     after_chunks: int = 1
     error: Mapping[str, Any] | None = None  # the inner object, ``{"type": ..., "message": ...}``
     answer: Answer = PLAIN
+    how: Literal["error", "failed"] = "error"
 
 
 @dataclass(frozen=True)
@@ -148,7 +168,39 @@ class Pings:
     answer: Answer | None = None
 
 
-Step = Answer | Fail | Cut | Hang | StreamError | Garbage | Raw | Wait | Pings
+@dataclass(frozen=True)
+class Damaged:
+    """``answer`` with one thing wrong, or odd but legal: ``tests.fakes.damage.KINDS`` has the words by dialect.
+
+    A kind that the dialect does not have is a 500 that says so.
+    """
+
+    kind: str
+    answer: Answer = PLAIN
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A model at work for a real agent; it stays in force for all requests that follow.
+
+    A request that declares a fitting tool and holds fewer than ``rounds`` tool results is answered with a call
+    of that tool; one that holds as many with ``final``, where ``{result}`` is the text of the last result; any
+    other (titles, summaries) with ``plain``. A wanted JSON schema is followed with sample values.
+
+    ``tool``: a name, or a regular expression that is searched in ``name`` and ``namespace.name``; None: the
+    first tool. ``arguments`` None: sample values for the tool's schema.
+    """
+
+    tool: str | None = None
+    arguments: Mapping[str, Any] | str | None = None
+    final: str = "The tool said: {result}"
+    plain: str = "Nothing to do."
+    thinking: str | None = None
+    rounds: int = 1
+    usage: Mapping[str, Any] | Literal[False] | None = None
+
+
+Step = Answer | Fail | Cut | Hang | StreamError | Garbage | Raw | Wait | Pings | Damaged | Agent
 
 _BY_NAME: dict[str, type[Any]] = {
     "answer": Answer,
@@ -160,6 +212,8 @@ _BY_NAME: dict[str, type[Any]] = {
     "raw": Raw,
     "wait": Wait,
     "pings": Pings,
+    "damaged": Damaged,
+    "agent": Agent,
 }
 
 

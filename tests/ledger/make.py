@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ledger.ids import new_inference_id
-from ledger.items import Fact, Inference, Origin, Started
+from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact, Inference, Origin, Started
 from ledger.moments import minute_start_ms
 from ledger.outcomes import Ending, Kind, Outcome
 from ledger.prices import CostBasis
@@ -79,7 +79,7 @@ ORIGINS = st.builds(
     Origin,
     caller=NAME,
     tenant=NAME,
-    dialect=st.sampled_from(["chat", "messages"]),
+    dialect=st.sampled_from(["chat", "messages", COUNT_TOKENS, PASSTHROUGH]),
     profile=TEXT,
     requested_model=TEXT,
     session=st.just("") | NAME,

@@ -101,8 +101,8 @@ async def test_a_fact_comes_back_as_it_was(table: Table, one: Fact) -> None:
     _, from_row = await table.get_inference(one.inference_id)
     assert from_row == [one]
     assert one in await table.facts_of_minute(minute_of(one.at))
-    if one.origin.session:
-        assert one in await table.facts_of_session(one.origin.caller, one.origin.session)
+    if one.session:
+        assert one in await table.facts_of_session(one.origin.caller, one.session)
 
 
 async def test_a_refused_inference_is_one_item_and_one_fact(table: Table) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.usage import MAX_TOKENS, Usage, from_anthropic, from_openai, is_sound
+from ledger.usage import MAX_TOKENS, Usage, from_anthropic, from_openai, from_responses, is_sound
 from tests.ledger.make import USAGES
 
 TOKENS = st.integers(0, MAX_TOKENS // 4)
@@ -23,6 +23,27 @@ def test_openai_input_includes_what_was_cached(fresh: int, read: int, written: i
     )
     assert usage == Usage(fresh, read, written, 0, output)
     assert usage.prompt == fresh + read + written
+
+
+@given(TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
+def test_responses_count_as_chat_does(fresh: int, read: int, written: int, output: int, reasoning: int) -> None:
+    """The same counts under other names."""
+    prompt, cached = fresh + read + written, {"cached_tokens": read, "cache_write_tokens": written}
+    said = {
+        "input_tokens": prompt,
+        "input_tokens_details": cached,
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    chat = {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": cached,
+        "completion_tokens": output,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    assert from_responses(said) == from_openai(chat) == Usage(fresh, read, written, 0, output, reasoning)
+    assert is_sound(said)
+    assert not is_sound({**said, "output_tokens": -1})
 
 
 @given(TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
@@ -64,7 +85,13 @@ def test_nonsense_counts_as_zero_and_never_below(a: object, b: object, c: object
         "cache_creation_input_tokens": c,
         "cache_creation": {"ephemeral_1h_input_tokens": d},
     }
-    for usage in (from_openai(openai), from_anthropic(anthropic), from_openai({"prompt_tokens_details": a})):
+    responses = {
+        "input_tokens": a,
+        "output_tokens": b,
+        "input_tokens_details": {"cached_tokens": c, "cache_write_tokens": d},
+    }
+    read = [from_openai(openai), from_anthropic(anthropic), from_responses(responses)]
+    for usage in (*read, from_openai({"prompt_tokens_details": a}), from_responses({"input_tokens_details": a})):
         assert all(type(n) is int and n >= 0 for n in (usage.input, usage.prompt, usage.output, usage.cache_write))
     is_whole = (type(a) is int or (isinstance(a, float) and a.is_integer())) and a < MAX_TOKENS
     assert from_openai(openai).prompt == (a if is_whole and a > 0 else 0)  # type: ignore[operator]

@@ -127,7 +127,7 @@ def serving(settings: Settings) -> Iterator[str]:
 
 
 def config_document(
-    providers: Mapping[str, Provider], models: Mapping[str, dict[str, Any]], **more: Any
+    providers: Mapping[str, Provider], models: Mapping[str, dict[str, Any]], /, **more: Any
 ) -> dict[str, Any]:
     """The config that every test starts from; `models` by provider, `more` replaces whole top-level keys."""
     kinds = {"openai": "openai_compat", "anthropic": "anthropic"}
@@ -145,12 +145,18 @@ def config_document(
 
 @contextmanager
 def build_house(
-    dynamodb_url: str, *, cache: bool = True, settings: Any = None, models: Any = None, **config: Any
+    dynamodb_url: str,
+    *,
+    cache: bool = True,
+    strict: bool | None = None,
+    settings: Any = None,
+    models: Any = None,
+    **config: Any,
 ) -> Iterator[House]:
-    """Four stand-ins, fresh tables, two callers, and the router over them."""
+    """Four stand-ins, fresh tables, two callers, and the router over them. `strict`: see `Provider`."""
     with ExitStack() as stack:
         kinds: dict[str, Any] = {"a": "openai", "b": "openai", "c": "anthropic", "d": "anthropic"}
-        providers = {n: stack.enter_context(Provider(k, name=n, cache=cache)) for n, k in kinds.items()}
+        providers = {n: stack.enter_context(Provider(k, name=n, cache=cache, strict=strict)) for n, k in kinds.items()}
         tables = (f"facts-{uuid4().hex[:12]}", f"views-{uuid4().hex[:12]}")
         house = House("", dynamodb_url, tables, providers)
 

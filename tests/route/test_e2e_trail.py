@@ -269,7 +269,7 @@ def test_our_own_failure_inside_an_attempt_leaves_a_closed_inference(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault of ours in mid-stream ends the stream with the dialect's error, and the row says `internal`."""
-    from route.dialects.chat import ChatStream
+    from route.dialects.chat.native import ChatStream
 
     house.providers["a"].default = Answer(chunks=["one", "two"], gap_ms=200)
     original = ChatStream.place

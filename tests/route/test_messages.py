@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ledger.usage import Usage
 from route.dialects import base
 from route.dialects.base import BadAnswer, ErrorInAnswer, Features, UnaryReader
-from route.dialects.messages import MESSAGES, MessagesStream
+from route.dialects.messages import MESSAGES
+from route.dialects.messages.native import MessagesStream
 from route.dialects.sse import encode
 from route.errors import ApiError, BadRequest
 from tests.route.build import (
@@ -34,24 +35,52 @@ from tests.route.build import (
 
 START = message_start(input_tokens=9, output_tokens=1)
 FEATURES = Features("small", stream=False, tools_requested=False, images=False)
-END = BLOCK_STOP + message_delta(output_tokens=2) + MESSAGE_STOP
-CONTENT = st.one_of(
-    st.text(min_size=1, max_size=8).map(lambda text: delta(type="text_delta", text=text)),
-    st.text(max_size=8).map(lambda text: delta(type="input_json_delta", partial_json=text)),
-    st.text(max_size=8).map(lambda text: delta(type="thinking_delta", thinking=text)),
-    st.sampled_from(
-        [
-            PING,
-            TEXT_START,
-            BLOCK_STOP,
-            b": keepalive\n\n",
-            delta(type="signature_delta", signature="c2ln"),
-            delta(type="citations_delta", citation={"type": "char_location"}),
-            message_event("a_new_kind", text="x"),
-            block_start(1, type="tool_use", id="toolu_1", name="f", input={}),
-        ]
+FINISH = message_delta(input_tokens=9, output_tokens=2)
+END = FINISH + MESSAGE_STOP
+STOPPED = BLOCK_STOP + END
+ODD = st.sampled_from([b"", PING, b": keepalive\n\n", message_event("a_new_kind", text="x")])
+
+
+def text_delta(text: str, index: int = 0) -> bytes:
+    return delta(index, type="text_delta", text=text)
+
+
+def _block(index: int, start: Json, deltas: list[bytes]) -> bytes:
+    stop = message_event("content_block_stop", index=index)
+    return block_start(index, **start) + b"".join(deltas) + stop
+
+
+KINDS: list[tuple[Json, st.SearchStrategy[Json]]] = [
+    (
+        {"type": "text", "text": ""},
+        st.builds(lambda text: {"type": "text_delta", "text": text}, st.text(max_size=8))
+        | st.just({"type": "citations_delta", "citation": {"type": "char_location"}}),
     ),
-)
+    (
+        {"type": "thinking", "thinking": "", "signature": ""},
+        st.builds(lambda text: {"type": "thinking_delta", "thinking": text}, st.text(max_size=8))
+        | st.just({"type": "signature_delta", "signature": "c2ln"}),
+    ),
+    (
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+        st.builds(lambda text: {"type": "input_json_delta", "partial_json": text}, st.text(max_size=8)),
+    ),
+    ({"type": "redacted_thinking", "data": "c2Vl"}, st.just({"type": "a_new_delta"})),
+    ({"type": "a_new_block"}, st.just({"type": "a_new_delta", "what": 1})),
+]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    """Whole and sound ones, of blocks of every kind, pings and kinds that we do not know."""
+    stream = draw(st.sampled_from([b"", PING])) + START
+    for index in range(draw(st.integers(0, 4))):
+        start, deltas = draw(st.sampled_from(KINDS))
+        start = start | ({"id": f"toolu_{index}"} if start["type"] == "tool_use" else {})
+        said = [delta(index, **one) for one in draw(st.lists(deltas, max_size=4))]
+        pieces = [piece for one in said for piece in (one, draw(ODD))]
+        stream += _block(index, start, pieces) + draw(st.sampled_from([b"", PING]))
+    return stream + FINISH.replace(b"end_turn", b"max_tokens") + draw(st.sampled_from([b"", PING])) + MESSAGE_STOP
 
 
 def steps(reader: MessagesStream, *events: bytes) -> list[bytes]:
@@ -66,12 +95,13 @@ def unary(answer: Json) -> UnaryReader:
     return reader
 
 
-@given(st.data(), st.lists(CONTENT, max_size=8))
-def test_every_byte_passes_once_and_in_order(data: st.DataObject, contents: list[bytes]) -> None:
+@given(st.data(), streams())
+def test_every_byte_passes_once_and_in_order(data: st.DataObject, stream: bytes) -> None:
     """Pings, signatures, citations and kinds of events that we do not know too, however they were cut."""
-    stream = START + b"".join(contents) + END
-    passed, held = read(MessagesStream(), data.draw(cuts(stream)))
+    reader = MessagesStream()
+    passed, held = read(reader, data.draw(cuts(stream)))
     assert passed + held == stream
+    assert reader.repaired == set()
 
 
 def test_nothing_goes_on_before_the_first_content() -> None:
@@ -87,7 +117,6 @@ def test_nothing_goes_on_before_the_first_content() -> None:
 @pytest.mark.parametrize(
     "block",
     [
-        {"type": "text", "text": "a"},
         {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
         {"type": "thinking", "thinking": ""},
         {"type": "web_search_tool_result", "content": []},
@@ -101,16 +130,16 @@ def test_a_block_that_says_something_is_content(block: Json) -> None:
 def test_the_end_waits() -> None:
     """From the stop reason on everything is held until the ledger is closed."""
     reader = MessagesStream()
-    first = delta(type="text_delta", text="a")
-    parts = steps(reader, START, first, BLOCK_STOP, message_delta(output_tokens=2), PING, MESSAGE_STOP)
-    assert parts == [b"", START + first, BLOCK_STOP, b"", b"", b""]
+    opened = TEXT_START + text_delta("a")
+    parts = steps(reader, START, opened, BLOCK_STOP, FINISH, PING, MESSAGE_STOP)
+    assert parts == [b"", START + opened, BLOCK_STOP, b"", b"", b""]
     reader.end()
-    assert reader.tail(None) == message_delta(output_tokens=2) + PING + MESSAGE_STOP
+    assert reader.tail(None) == FINISH + PING + MESSAGE_STOP
 
 
 def test_an_answer_without_content_waits_for_its_end() -> None:
     """A refusal may have no block at all: it is delivered whole."""
-    whole = START + message_delta("refusal", output_tokens=0) + MESSAGE_STOP
+    whole = START + message_delta("refusal", input_tokens=9, output_tokens=0) + MESSAGE_STOP
     assert read(MessagesStream(), [whole]) == (b"", whole)
 
 
@@ -205,10 +234,12 @@ def test_no_usage_is_unknown_and_not_zero() -> None:
     """What has passed is estimated at four characters a token: text, thinking and arguments, streamed or whole."""
     reader = MessagesStream()
     pieces = [
-        delta(type="text_delta", text="abcd"),
-        delta(type="thinking_delta", thinking="efgh"),
-        delta(type="signature_delta", signature="x" * 99),
-        delta(type="input_json_delta", partial_json='{"a"'),
+        message_event("message_start", message={}),
+        TEXT_START + text_delta("abcd") + BLOCK_STOP,
+        block_start(1, type="thinking", thinking="") + delta(1, type="thinking_delta", thinking="efgh"),
+        delta(1, type="signature_delta", signature="x" * 99) + message_event("content_block_stop", index=1),
+        block_start(2, type="tool_use", id="1", name="f", input={}),
+        delta(2, type="input_json_delta", partial_json='{"a"'),
     ]
     steps(reader, *pieces)
     blocks = [{"type": "text", "text": "abcd"}, {"type": "thinking", "thinking": "efgh"}]
@@ -231,7 +262,7 @@ def test_no_usage_is_unknown_and_not_zero() -> None:
 def test_tool_calls_are_counted(blocks: list[Json], count: int) -> None:
     """Each call of the caller's tools once, streamed and whole; the provider's own tools are not the caller's."""
     reader = MessagesStream()
-    stream = [block_start(i, **block) + delta(i, type="input_json_delta") for i, block in enumerate(blocks)]
+    stream = [_block(i, block, []) for i, block in enumerate(blocks)]
     read(reader, [START, *stream, END])
     assert reader.tool_calls == count
     assert unary({"content": blocks}).tool_calls == count
@@ -241,7 +272,7 @@ def test_the_receipt_goes_into_message_stop() -> None:
     """The closing event keeps its name; no other byte changes."""
     passed, held = read(MessagesStream(), [START + END], RECEIPT)
     stop = encode(base.splice(b'{"type": "message_stop"}', RECEIPT), "message_stop")
-    assert passed + held == START + BLOCK_STOP + message_delta(output_tokens=2) + stop
+    assert passed + held == START + FINISH + stop
     assert documents(stop) == [{"type": "message_stop", "x_router": RECEIPT}]
 
 
@@ -254,22 +285,29 @@ def test_without_asking_there_is_no_receipt() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b'{"content":[],"n":123456789012345678901234567890}',
-        b'{"content":[{"type":"thinking","signature":"\\u00e9\\/"}],"a":1.0}',
-        b'{ "content" : [ ] ,\n "a" : 1, "a" : 2 }',
+        b'{%b"content":[],"n":123456789012345678901234567890}',
+        b'{%b"content":[{"type":"thinking","thinking":"","signature":"\\u00e9\\/"}],"a":1.0}',
+        b'{ %b "content" : [ ] ,\n "a" : 1, "a" : 2 }',
     ],
 )
 def test_an_answer_keeps_its_bytes(data: bytes) -> None:
     """Signatures are bytes that must come back as they were, so nothing is read and rewritten."""
+    data %= HEAD
     _, plain = read(MESSAGES.reader(FEATURES), [data])
     _, with_receipt = read(MESSAGES.reader(FEATURES), [data], RECEIPT)
     assert plain == data
     assert with_receipt.startswith(data[:-1].rstrip() + b',"x_router":')
 
 
+HEAD = (
+    b'"id":"msg_1","type":"message","role":"assistant","model":"m","stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":9,"output_tokens":2},'
+)
+
+
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"<html>", b"[]", b"{}", b'{"content":null}', b'{"content":"a"}', b'{"type":"message"}', b'{"a":'],
+    [b"", b"<html>", b"[]", b"{}", b'{"content":null}', b'{"content":7}', b'{"type":"message"}', b'{"a":'],
 )
 def test_a_whole_answer_must_be_one(answer: bytes) -> None:
     """200 with a page, half a document or no content is a failure of the route, never passed on."""

@@ -23,6 +23,11 @@ from tests.route.build import KEY, Json, body, config, document, model, plan, pr
 
 ACME, OTHER = "acme|small|", "other|small|"
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example"}}]}]
+SEALED = {
+    "role": "assistant",
+    "content": "Hi",
+    "reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "signature": "sig=="}],
+}
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 
@@ -67,10 +72,20 @@ def test_a_row_has_what_is_known_of_its_route() -> None:
 GATED: dict[str, tuple[Config, Json, ApiKey]] = {
     "disabled": (chain(enabled=False), body(), KEY),
     "not_allowed_for_caller": (chain(model()), body(), replace(KEY, models=("other/small",))),
-    "lossy_translation": (chain(kind="anthropic"), body(), KEY),
     "lacks_tools": (chain(model(capabilities={"tools": False})), body(tools=TOOLS), KEY),
     "lacks_images": (chain(model(capabilities={"images": False})), body(messages=IMAGE), KEY),
+    "lacks_structured_output": (
+        chain(model(capabilities={"structured_output": False})),
+        body(response_format={"type": "json_object"}),
+        KEY,
+    ),
+    "lacks_thinking": (
+        chain(model(capabilities={"thinking": "none"})),
+        body(messages=[*body()["messages"], SEALED, *body()["messages"]]),
+        KEY,
+    ),
     "context_too_small": (chain(model(context_tokens=100)), body("x" * 500), KEY),
+    "lossy_translation": (chain(kind="anthropic"), body(n=2), KEY),
     "budget_exhausted": (
         config(budgets=[{"scope": "provider:acme", "period": "day", "limit_usd": 0}], profiles=CHAIN),
         body(),
@@ -122,11 +137,24 @@ def test_capabilities_only_matter_when_they_are_needed() -> None:
         assert keys(plan(request(asked, config=unable), unable)) == [ACME, OTHER]
 
 
-def test_a_route_speaks_its_provider_s_dialect() -> None:
-    """The messages dialect goes to Anthropic's providers, and only there."""
+def test_a_route_of_another_dialect_is_told_what_it_can_be_told() -> None:
+    """It takes what can be said in its dialect, and is passed over with the names of what cannot."""
     mixed = chain(kind="anthropic")
-    decided = plan(request(dialect=MESSAGES, config=mixed), mixed)
-    assert reasons(decided) == {ACME: None, OTHER: "lossy_translation"}
+    assert reasons(plan(request(config=mixed), mixed)) == {ACME: None, OTHER: None}
+    first, second = plan(request(body(n=2, logprobs=True), config=mixed), mixed).candidates
+    assert (first.rejection_reason, first.refused) == ("lossy_translation", ("logprobs", "n"))
+    assert (second.rejection_reason, second.refused) == (None, ())
+
+
+def test_a_thread_that_a_provider_keeps_needs_a_chain_of_one_route() -> None:
+    """With a second route the vendor's SDK is told, in its own code, to send the whole history instead."""
+    held = body(thread={"type": "create"})
+    one = config(profiles={"default": {"routes": ["anna/small"]}})
+    assert plan(request(held, dialect=MESSAGES, config=one), one).refusal is None
+    two = chain(kind="anthropic")
+    refusal = plan(request(held, dialect=MESSAGES, config=two), two).refusal
+    assert refusal is not None
+    assert refusal.detail["details"]["error_code"] == "thread_unsupported_request"
 
 
 @pytest.mark.parametrize(("limit", "fits"), [(0, True), (-1, False)])
@@ -331,7 +359,8 @@ def test_the_stored_decision_says_it_all() -> None:
     assert (stored["rule_fired"], stored["ruleset_hash"]) == ("default", decided.ruleset_hash)
     assert stored["views_as_of"] == NOW
     rows = [
-        {name: value for name, value in asdict(row).items() if value is not None} for row in decided.candidates
+        {name: value for name, value in asdict(row).items() if value is not None and value != ()}
+        for row in decided.candidates
     ]
     assert stored["candidates"] == rows
     assert stored["candidates"][0]["rejection_reason"] == "budget_exhausted"

@@ -15,6 +15,7 @@ from ledger.prices import CostBasis, Price, cost_of
 from ledger.usage import Usage
 from route.plan import Plan
 from route.receipts import answer_headers, make_receipt, session_totals, usage_document
+from route.translate import Translator
 from tests.ledger.make import FACTS, NOW, fact, inference
 from tests.route.build import Json, plan, request
 
@@ -160,7 +161,7 @@ def test_an_estimate_is_called_one() -> None:
 @pytest.mark.parametrize(("as_of", "age"), [(0, None), (NOW, 0.0), (NOW - 4_460, 4.5)])
 def test_the_views_age_is_told(as_of: int, age: float | None) -> None:
     """In seconds; null before the first rollup."""
-    decided = Plan((), (), "default+warm", "ab12", as_of)
+    decided = Plan((), (), "default+warm", "ab12", as_of, Translator(request()))
     assert receipt(fact(), decided=decided)["plan"] == {
         "rule_fired": "default+warm",
         "ruleset_hash": "ab12",

@@ -45,6 +45,8 @@ class Session:
 
     @classmethod
     def of(cls, fact: Fact) -> Self:
+        if not fact.origin.is_inference:
+            return cls()
         usage = fact.usage
         return cls(
             calls=int(fact.closes is not None),

@@ -23,7 +23,7 @@ class Spend:
         return cls(
             cost_usd=fact.cost_usd or ZERO,
             saved_usd=fact.saved_usd or ZERO,
-            calls=int(fact.closes is not None),
+            calls=int(fact.closes is not None and fact.origin.is_inference),
             attempts=int(fact.n > 0),
             unpriced=int(fact.unpriced),
         )

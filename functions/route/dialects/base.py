@@ -8,7 +8,7 @@ the head (until the first content, so that a failure before it can still go to a
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
@@ -16,15 +16,18 @@ from typing import Any, ClassVar
 import orjson
 
 from ledger.usage import Usage
-from route.dialects.sse import Event, EventTooLarge, Splitter, encode
+from route.dialects.conversion import Conversion
+from route.dialects.sse import BOM, Event, EventTooLarge, Splitter, encode
 from route.errors import ApiError
 from route.wire import RECEIPT_FIELD
 
 Document = dict[str, Any]
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_HELD_BYTES = 16 * 1024 * 1024
 CHARS_PER_TOKEN = 4
 MAX_SAID = 256
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LONG_NUMBER = re.compile(rb"[0-9]{17}")
 
 
 class BadAnswer(Exception):
@@ -64,6 +67,7 @@ class Features:
 class Reader(ABC):
     """Reads one answer as it passes. `usage` is None until the provider has said any.
 
+    `repaired`: names of the faults that were mended on the way, such as `tool_index`.
     `began`: the provider has sent more than comments. `done`: the answer's terminator has been read, so nothing
     that follows belongs to it; only `end` tells whether the answer was whole by then.
     """
@@ -71,6 +75,7 @@ class Reader(ABC):
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.usage_is_sound = True
+        self.repaired: set[str] = set()
         self.served_model = ""
         self.served_by = ""
         self.reported_usd: object = None
@@ -98,6 +103,11 @@ class Reader(ABC):
         """What was held back, with the receipt in its place."""
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the answer said and the caller's dialect cannot say: nothing, where it passes as it came."""
+        return ()
+
+    @property
     def seen_usage(self) -> Usage:
         """The provider's count, with the output seen so far estimated where it has not been counted."""
         estimate = -(-self.output_chars // CHARS_PER_TOKEN)
@@ -123,10 +133,15 @@ class UnaryReader(Reader):
         return b""
 
     def end(self) -> None:
-        document = parse_object(b"".join(self._parts))
+        data = b"".join(self._parts)
+        if data.startswith(BOM):
+            self.repaired.add("bom")
+            self._parts = [data.removeprefix(BOM)]
+        document = parse_object(data)
         if document.get("error"):
             raise ErrorInAnswer(document)
-        self._look(self, document)
+        if self._look(self, document):
+            self._parts = [encoded(document)]
         self.content_seen = True
 
     def tail(self, receipt: Document | None) -> bytes:
@@ -141,6 +156,7 @@ class StreamReader(Reader):
         self._splitter = Splitter()
         self._head: list[bytes] = []
         self._tail: list[Event] = []
+        self._held = 0
 
     @abstractmethod
     def place(self, event: Event) -> tuple[Place, Event]:
@@ -160,6 +176,8 @@ class StreamReader(Reader):
             events = self._splitter.feed(chunk)
         except EventTooLarge:
             raise BadAnswer("an event of the stream is too large") from None
+        if self._splitter.had_bom:
+            self.repaired.add("bom")
         return b"".join(self._pass(event) for event in events)
 
     def _pass(self, event: Event) -> bytes:
@@ -171,17 +189,36 @@ class StreamReader(Reader):
         if place is Place.DROP:
             return b""
         if place is Place.TAIL or (place is Place.HEAD and self._tail):
+            self._hold(event)
             self._tail.append(event)
             return b""
         if place is Place.HEAD and not self.content_seen:
+            self._hold(event)
             self._head.append(event.raw)
             return b""
         self.content_seen = True
         held = [*self._head, *(e.raw for e in self._tail)]
-        self._head, self._tail = [], []
+        self._head, self._tail, self._held = [], [], 0
         return b"".join((*held, event.raw))
 
+    def _hold(self, event: Event) -> None:
+        self._held += len(event.raw)
+        if self._held > MAX_HELD_BYTES:
+            raise BadAnswer("the stream says too much without any content")
+
+    def _refuse_document(self) -> None:
+        """A whole document where a stream was asked for: some servers do not look, or have but an error to say."""
+        try:
+            document = parse_object(b"".join((*self._head, self._splitter.rest)))
+        except BadAnswer:
+            return
+        if document.get("error"):
+            raise ErrorInAnswer(document)
+        raise BadAnswer("the provider answered with a whole document where a stream was asked for")
+
     def end(self) -> None:
+        if not self.began:
+            self._refuse_document()
         if not self.done:
             raise BadAnswer("the stream ended without its terminator")
         if not self.is_whole:
@@ -204,6 +241,10 @@ class Dialect(ABC):
     name: ClassVar[str]
     path: ClassVar[str]
     stream_end: ClassVar[bytes]
+    conversion: ClassVar[Conversion | None] = None
+    """How it is translated; None: it can only be passed on to those who speak it."""
+    thinking_fields: ClassVar[tuple[str, ...]] = ()
+    """Top-level fields of a body that ask for reasoning."""
 
     @abstractmethod
     def features(self, body: Document) -> Features:
@@ -212,6 +253,14 @@ class Dialect(ABC):
     @abstractmethod
     def upstream_body(self, body: Document, wire_model: str) -> Document:
         """The caller's body with only the model replaced, what is ours removed, and usage asked for."""
+
+    def left_out(self, body: Document) -> Iterable[str]:
+        """Paths of what `upstream_body` leaves out because no provider could take it."""
+        return ()
+
+    def kept_by_a_provider(self, body: Document) -> ApiError | None:
+        """Why this request can only go where its conversation is kept, for a caller that may go elsewhere."""
+        return None
 
     @abstractmethod
     def reader(self, features: Features) -> Reader:
@@ -228,8 +277,8 @@ class Dialect(ABC):
     error_event_name: ClassVar[str] = ""
 
 
-Look = Callable[[Reader, Document], None]
-"""With which a dialect looks at a whole answer."""
+Look = Callable[[Reader, Document], bool | None]
+"""With which a dialect looks at a whole answer. True: it has mended the document, which goes on as it is now."""
 
 
 OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
@@ -237,17 +286,29 @@ OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
 
 
 def parse_object(data: bytes) -> Document:
-    """A JSON object, or BadAnswer. Falls back to the slower parser for numbers that the fast one refuses."""
+    """A JSON object, or BadAnswer. The slower parser takes what the fast one refuses, or would round."""
     try:
-        document = orjson.loads(data)
+        document = _exactly(data) if _LONG_NUMBER.search(data) else orjson.loads(data)
     except orjson.JSONDecodeError:
-        try:
-            document = json.loads(data.decode("utf-8-sig"))
-        except (ValueError, RecursionError):
-            raise BadAnswer("the answer is not JSON") from None
+        document = _exactly(data)
     if not isinstance(document, dict):
         raise BadAnswer("the answer is not a JSON object")
     return document
+
+
+def _exactly(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise BadAnswer("the answer is not JSON") from None
+
+
+def encoded(document: Document) -> bytes:
+    """A mended answer's bytes. Raises BadAnswer for more levels than can be written."""
+    try:
+        return dump(document)
+    except (RecursionError, ValueError):
+        raise BadAnswer("the answer is nested too deeply") from None
 
 
 def dump(document: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _EVENT_END = re.compile(rb"\n\r?\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,26 @@ class EventTooLarge(Exception):
 
 
 class Splitter:
-    """Feeds on chunks of any size; a chunk may end inside a line, a CRLF or a character."""
+    """Feeds on chunks of any size; a chunk may end inside a line, a CRLF or a character.
+
+    `had_bom`: the stream began with a byte order mark. The standard leaves it out, and so do the events here:
+    several clients take it for a part of the first field's name.
+    """
 
     def __init__(self) -> None:
         self._buffer = b""
         self._searched = 0
+        self._at_start = True
+        self.had_bom = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes."""
         self._buffer += chunk
+        if self._at_start:
+            if len(self._buffer) < len(BOM) and BOM.startswith(self._buffer):
+                return []
+            self._at_start, self.had_bom = False, self._buffer.startswith(BOM)
+            self._buffer = self._buffer.removeprefix(BOM)
         events = []
         start = 0
         while match := _EVENT_END.search(self._buffer, max(start, self._searched)):
@@ -65,6 +77,19 @@ def encode(data: bytes, name: str = "") -> bytes:
     """An event as it goes over the wire. `data` is one line."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + data + b"\n\n"
+
+
+def rewritten(event: Event, *, data: bytes | None = None, name: str | None = None) -> Event:
+    """With other data (one line), another name, or both. All its other lines stay, comments too."""
+    replaced = {b"event"} if name is not None else set()
+    replaced |= {b"data"} if data is not None else set()
+    lines = [line for line in _LINE_END.split(event.raw) if line and line.partition(b":")[0] not in replaced]
+    if name is not None:
+        lines.insert(0, b"event: " + name.encode())
+    if data is not None:
+        lines.append(b"data: " + data)
+    name = event.name if name is None else name
+    return Event(b"\n".join((*lines, b"", b"")), name, event.data if data is None else data)
 
 
 KEEPALIVE = b": keepalive\n\n"

@@ -22,14 +22,15 @@ from route.dialects.base import (
     parse_object,
     text,
 )
-from route.dialects.sse import Event, encode
+from route.dialects.chat.conversion import ChatConversion
+from route.dialects.chat.mending import ChunkMending, mend_answer
+from route.dialects.openai_errors import error_document
+from route.dialects.sse import Event, encode, rewritten
 from route.errors import ApiError, BadRequest
 
 DONE = b"[DONE]"
 _NO_CONTENT = ("role",)
-_LEGACY = -1  # where a call stands that has no index because there can be only one
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,?')
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 class ChatStream(StreamReader):
@@ -40,16 +41,20 @@ class ChatStream(StreamReader):
         self._usage_asked = usage_asked
         self._seen: set[int] = set()
         self._finished: set[int] = set()
-        self._called: dict[tuple[int, int], set[str]] = {}
+        self._mending = ChunkMending(self.repaired)
 
     def place(self, event: Event) -> tuple[Place, Event]:
         if event.data is not None and event.data.strip() == DONE:
             self.done = True
             return Place.TAIL, event
         chunk = parse_object(event.data or b"")
-        if chunk.get("error"):
+        if chunk.get("error") or chunk.get("object") == "error" or event.name == "error":
             raise ErrorInAnswer(chunk)
         _meter(self, chunk)
+        mended = self._mending.mend(chunk, event.data or b"")
+        if mended is not None:
+            event = rewritten(event, data=mended)
+        self.tool_calls = self._mending.calls
         choices = maps(chunk.get("choices"))
         if not self._usage_asked and "usage" in chunk and chunk["usage"] is None:
             # We asked for usage, the caller did not: without us this key would not be here.
@@ -63,8 +68,7 @@ class ChatStream(StreamReader):
         for choice in choices:
             delta = mapping(choice.get("delta"))
             self.output_chars += _chars(delta)
-            number = _number(choice.get("index"), 0)
-            self.tool_calls += self._new_calls(number, delta)
+            number = choice["index"]
             self._seen.add(number)
             if choice.get("finish_reason"):
                 self._finished.add(number)
@@ -75,25 +79,24 @@ class ChatStream(StreamReader):
         )
         return Place.CONTENT if has_content else Place.HEAD
 
-    def _new_calls(self, choice: int, delta: Mapping[str, Any]) -> int:
-        """How many calls begin here. A name begins one, but some servers repeat it with every piece of a call."""
-        pieces = [
-            (_number(call.get("index"), place), text(call.get("id")), mapping(call.get("function")))
-            for place, call in enumerate(maps(delta.get("tool_calls")))
-        ]
-        pieces += [(_LEGACY, "", call) for call in maps([delta.get("function_call")])]
-        new = 0
-        for index, call_id, function in pieces:
-            known = self._called.setdefault((choice, index), set())
-            # Without an id a piece belongs to the call before it; servers that never count go by ids alone.
-            if function.get("name") and (call_id not in known if call_id else not known):
-                known.add(call_id)
-                new += 1
-        return new
-
     @property
     def is_whole(self) -> bool:
         return bool(self._finished) and self._finished >= self._seen
+
+    def end(self) -> None:
+        if not self.done and self.is_whole and self._ends_quietly():
+            # Every client takes the connection's end for the stream's, so nothing of the answer can be missing.
+            self._tail.append(Event(Chat.stream_end, "", DONE))
+            self.done = True
+            self.repaired.add("terminator")
+        super().end()
+        if self._usage_asked and self.usage is None:
+            self.repaired.add("usage")
+
+    def _ends_quietly(self) -> bool:
+        """Whether nothing is left but blanks, or the terminator itself without its blank line."""
+        rest = self._splitter.rest.strip()
+        return not rest or rest.removeprefix(b"data:").strip() == DONE
 
     def carries_receipt(self, event: Event) -> bool:
         return event.data is not None and event.data.strip() != DONE
@@ -106,10 +109,6 @@ def _without_usage(event: Event, chunk: Document) -> Event:
         return Event(_NULL_USAGE.sub(b"", event.raw), event.name, _NULL_USAGE.sub(b"", data))
     data = dump({name: value for name, value in chunk.items() if name != "usage"})
     return Event(encode(data, event.name), event.name, data)
-
-
-def _number(index: object, otherwise: int) -> int:
-    return index if isinstance(index, int) else otherwise
 
 
 def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -133,21 +132,29 @@ def _meter(reader: Reader, document: Document) -> None:
     reader.heard(model=document.get("model"), backend=document.get("provider"))
 
 
-def _look(reader: Reader, document: Document) -> None:
+def _look(reader: Reader, document: Document) -> bool:
+    if document.get("object") == "error":
+        raise ErrorInAnswer(document)
     choices = maps(document.get("choices"))
     if not choices:
         raise BadAnswer("the answer has no choices")
     _meter(reader, document)
+    if reader.usage is None:
+        reader.repaired.add("usage")
+    is_mended = mend_answer(document, reader.repaired)
     for choice in choices:
         message = mapping(choice.get("message"))
         reader.output_chars += _chars(message)
         reader.tool_calls += len(_calls(message))
+    return is_mended
 
 
 class Chat(Dialect):
     name = "chat"
     path = "/v1/chat/completions"
     stream_end = b"data: [DONE]\n\n"
+    conversion = ChatConversion()
+    thinking_fields = ("reasoning_effort", "reasoning")
 
     def features(self, body: Document) -> Features:
         if not isinstance(body.get("messages"), list):
@@ -176,14 +183,7 @@ class Chat(Dialect):
         return UnaryReader(_look)
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
-        kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
-        envelope: Document = {
-            "message": error.message,
-            "type": kind,
-            "param": error.param,
-            "code": error.code,
-        }
-        return {"error": envelope | error.detail}
+        return error_document(error)
 
 
 CHAT = Chat()

@@ -1,13 +1,12 @@
 """Anthropic's messages."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ledger.usage import from_anthropic, is_sound
 from route.dialects.base import (
     OUR_FIELDS,
-    BadAnswer,
     Dialect,
     Document,
     ErrorInAnswer,
@@ -16,12 +15,15 @@ from route.dialects.base import (
     Reader,
     StreamReader,
     UnaryReader,
-    dump,
+    encoded,
     mapping,
     maps,
     parse_object,
     text,
 )
+from route.dialects.messages.conversion import MessagesConversion
+from route.dialects.messages.history import UNSEALED, has_unsealed, kept_by_a_provider, without_unsealed
+from route.dialects.messages.mending import EventMending, kind_of, mend_answer
 from route.dialects.sse import Event
 from route.errors import ApiError, BadRequest
 
@@ -48,17 +50,32 @@ class MessagesStream(StreamReader):
         super().__init__()
         self._usage: dict[str, Any] = {}
         self._stopped = False
+        self._mending = EventMending(self.repaired)
+
+    def _pass(self, event: Event) -> bytes:
+        """One event may have to become several, or to wait for others."""
+        if event.data is None or self.done:
+            return super()._pass(event)
+        document = parse_object(event.data)
+        self._count(kind_of(event, document), document)
+        passed = super()._pass
+        return b"".join([passed(one) for one in self._mending.mend(event, document)])
+
+    def _count(self, kind: str, document: Document) -> None:
+        """Before it is mended: what we fill in, the provider has not counted."""
+        if kind == "message_start":
+            message = mapping(document.get("message"))
+            self.heard(model=message.get("model"))
+            self._meter(mapping(message.get("usage")))
+        if kind == "message_delta":
+            self._meter(mapping(document.get("usage")))
 
     def place(self, event: Event) -> tuple[Place, Event]:
         document = parse_object(event.data or b"")
-        kind = document.get("type") or event.name
-        if kind == "error":
-            raise ErrorInAnswer(document)
-        match kind:
+        match kind_of(event, document):
+            case "error":
+                raise ErrorInAnswer(document)
             case "message_start":
-                message = mapping(document.get("message"))
-                self.heard(model=message.get("model"))
-                self._meter(mapping(message.get("usage")))
                 return Place.HEAD, event
             case "content_block_start":
                 block = mapping(document.get("content_block"))
@@ -74,7 +91,6 @@ class MessagesStream(StreamReader):
                 return Place.CONTENT, event
             case "message_delta":
                 self._stopped = self._stopped or bool(mapping(document.get("delta")).get("stop_reason"))
-                self._meter(mapping(document.get("usage")))
                 return Place.TAIL, event
             case "message_stop":
                 self.done = True
@@ -99,17 +115,19 @@ class MessagesStream(StreamReader):
 _DELTA_TEXT = ("text", "partial_json", "thinking")
 
 
-def _look(reader: Reader, document: Document) -> None:
-    if not isinstance(document.get("content"), list):
-        raise BadAnswer("the answer has no content")
+def _look(reader: Reader, document: Document) -> bool:
+    if document.get("type") == "error":
+        raise ErrorInAnswer(document)
     usage = document.get("usage")
     if isinstance(usage, Mapping):
         reader.usage, reader.usage_is_sound = from_anthropic(usage), is_sound(usage)
     reader.heard(model=document.get("model"))
+    is_mended = mend_answer(document, reader.repaired)
     for block in maps(document["content"]):
         reader.output_chars += len(text(block.get("text"))) + len(text(block.get("thinking")))
-        reader.output_chars += len(dump(block["input"])) if isinstance(block.get("input"), Mapping) else 0
+        reader.output_chars += len(encoded(block["input"])) if isinstance(block.get("input"), Mapping) else 0
         reader.tool_calls += block.get("type") == "tool_use"
+    return is_mended
 
 
 def _agent_session(body: Document) -> str:
@@ -128,6 +146,8 @@ class Messages(Dialect):
     path = "/v1/messages"
     stream_end = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     error_event_name = "error"
+    conversion = MessagesConversion()
+    thinking_fields = ("thinking",)
 
     def features(self, body: Document) -> Features:
         if not isinstance(body.get("messages"), list):
@@ -145,7 +165,14 @@ class Messages(Dialect):
         )
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:
-        return {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
+        own = {k: v for k, v in body.items() if k not in OUR_FIELDS}
+        return without_unsealed(own) | {"model": wire_model}
+
+    def left_out(self, body: Document) -> Iterable[str]:
+        return (UNSEALED,) if has_unsealed(body) else ()
+
+    def kept_by_a_provider(self, body: Document) -> ApiError | None:
+        return kept_by_a_provider(body)
 
     def reader(self, features: Features) -> Reader:
         return MessagesStream() if features.stream else UnaryReader(_look)

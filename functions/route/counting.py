@@ -1,0 +1,81 @@
+"""Counting tokens: a provider's own figure where a route can give one, else our estimate, which says that it is.
+
+A count is no inference: it costs nothing, so there is nothing to reserve or settle, and nothing is learnt of a
+route. What was asked of a provider is written down all the same; an estimate without any call leaves no trace.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ledger.ids import new_inference_id
+from ledger.items import ApiKey, Inference
+from ledger.moments import now_ms
+from ledger.outcomes import Ending, Kind
+from route.attempts import Served, attempt_all
+from route.call import Exchange
+from route.capture import Capture
+from route.dialects.base import Document, dump
+from route.errors import ApiError
+from route.exchange import JSON, RESERVE_S, Answer, Incoming, Router, refuse, send_whole
+from route.plan import decide
+from route.receipts import make_receipt
+from route.request import origin_of_refused, parse, parse_body
+from route.sink import Sink
+from route.wire import RECEIPT_FIELD
+
+ESTIMATED = {"x-warmroute-estimated": "true"}
+
+_OWN_FAULT = frozenset({Kind.INVALID_REQUEST, Kind.CONTENT_FILTER})
+_FAULT_STATUSES = frozenset({200, 400, 413, 422})
+"""With any other status a provider says something of itself: many that speak messages cannot count."""
+
+
+async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
+    """Answers one request to count. Raises ApiError for what has not been answered yet."""
+    arrived, clock = now_ms(), asyncio.get_running_loop().time
+    dialect, headers = incoming.dialect, incoming.headers
+    body = parse_body(incoming.body)
+    try:
+        asked = parse(dialect, body, headers, incoming.query, key, router.config)
+    except ApiError as error:
+        await refuse(router, dialect, origin_of_refused(dialect, body, headers, key), b"", error, sink)
+        return
+    # Who counts wants to know whether it fits: no route's context is too small for that.
+    request = replace(asked, input_tokens=0)
+    origin = request.origin
+    snapshot, warm = await asyncio.gather(
+        router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
+    )
+    plan = decide(request, router.config, snapshot, warm.items(), arrived)
+    if plan.refusal:
+        await _send_estimate(sink, asked.input_tokens, {"attempts": []}, {})
+        return
+    inference = Inference(new_inference_id(arrived), origin, arrived, plan.pack())
+    capture = Capture(router.table, inference, strict=request.choice.profile.ledger == "strict")
+    answer = Answer(request, plan, capture, sink, arrived)
+    deadline_s = clock() + incoming.time_left_s - RESERVE_S
+    exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
+    served = await attempt_all(plan, exchanged, answer.headers)
+    router.fleet.add(capture.facts)
+    is_estimated = _has_no_count(served)
+    status = 200 if is_estimated else answer.status(served)
+    await capture.close(at=now_ms(), ending=served.ending, status=status)
+    if is_estimated:
+        receipt = make_receipt(capture.inference, capture.facts, plan, None, arrived)
+        await _send_estimate(sink, asked.input_tokens, receipt, answer.headers(served.last))
+    else:
+        await answer.finish(served, None)
+
+
+def _has_no_count(served: Served) -> bool:
+    """Whether no route could count, and that is not the request's own fault."""
+    verdict = served.last.verdict
+    if served.ending is Ending.CANCELLED or verdict is None:
+        return False
+    return verdict.kind not in _OWN_FAULT or served.last.http_status not in _FAULT_STATUSES
+
+
+async def _send_estimate(sink: Sink, tokens: int, receipt: Document, headers: Mapping[str, str]) -> None:
+    body = {"input_tokens": tokens, RECEIPT_FIELD: receipt | {"estimated": True}}
+    await send_whole(sink, 200, {**headers, **ESTIMATED, "content-type": JSON}, dump(body))

@@ -1,0 +1,100 @@
+"""A provider's answer in chat completions, whole or as a stream, read as events."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ledger.usage import from_openai
+from route.dialects import neutral, sse
+from route.dialects.base import BadAnswer, Document, mapping, maps, parse_object, text
+from route.dialects.chat.choice import Choice, report_others
+from route.dialects.conversion import AnswerReading
+from route.dialects.fields import Report
+from route.dialects.neutral import Began, Counted, Finished, Stop
+
+_DONE = b"[DONE]"
+_STOPS: Mapping[str, Stop] = {
+    "stop": Stop.END,
+    "length": Stop.LENGTH,
+    "tool_calls": Stop.TOOL_CALLS,
+    "function_call": Stop.TOOL_CALLS,
+    "content_filter": Stop.REFUSAL,
+}
+# `provider` and the cost in `usage` are what the reader that meters has heard already.
+_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "provider", "obfuscation", "error"})
+_CHOICE = frozenset(
+    {"index", "delta", "message", "finish_reason", "logprobs", "stop_reason", "native_finish_reason"}
+)
+
+
+class ChatAnswerReading(AnswerReading):
+    """One for each answer. A whole answer is read as a stream of one chunk."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self._choices: dict[int, Choice] = {}
+        self._answer_id: str | None = None
+
+    def whole(self, document: Document) -> Iterable[neutral.Event]:
+        yield from self._began(document, even_if_empty=True)
+        for said in maps(document.get("choices")):
+            yield from self._said(said, "message")
+            yield from self._finish(self._choice(said), text(said.get("finish_reason")) or "stop", said)
+        yield from self._rest(document)
+
+    def feed(self, event: sse.Event) -> Iterable[neutral.Event]:
+        if event.data is None or event.data.strip() == _DONE:
+            return
+        chunk = parse_object(event.data)
+        yield from self._began(chunk)
+        for said in maps(chunk.get("choices")):
+            yield from self._said(said, "delta")
+            reason = said.get("finish_reason")
+            if reason:
+                yield from self._finish(self._choice(said), str(reason), said)
+        yield from self._rest(chunk)
+
+    def _began(self, document: Document, *, even_if_empty: bool = False) -> Iterator[neutral.Event]:
+        """Some begin with a chunk about the prompt that has neither an id nor a choice."""
+        answer_id = text(document.get("id"))
+        if self._answer_id is not None or not (answer_id or document.get("choices") or even_if_empty):
+            return
+        self._answer_id = answer_id
+        created = document.get("created")
+        seconds = int(created) if isinstance(created, int | float) and 0 <= created < 2**53 else None
+        yield Began(answer_id, text(document.get("model")), seconds)
+
+    def _choice(self, said: Mapping[str, Any]) -> Choice:
+        index = said.get("index")
+        number = index if isinstance(index, int) else 0
+        if number not in self._choices:
+            self._choices[number] = Choice(number, self.report, self._answer_id or "")
+        return self._choices[number]
+
+    def _said(self, said: Mapping[str, Any], name: str) -> Iterator[neutral.Event]:
+        message = said.get(name)
+        if message is not None and not isinstance(message, Mapping):
+            raise BadAnswer(f"a choice's '{name}' is not an object")
+        choice = self._choice(said)
+        yield from choice.said(mapping(message), f"choices[].{name}")
+        yield from choice.logprobs(mapping(said.get("logprobs")))
+        report_others(self.report, said, _CHOICE, "choices[].")
+
+    def _finish(self, choice: Choice, reason: str, said: Mapping[str, Any]) -> Iterator[neutral.Event]:
+        """Once. A call that a tool choice demanded ends with `stop`, and so does each call of some servers."""
+        if choice.is_finished:
+            return
+        yield from choice.finished()
+        stop: Stop | str = _STOPS.get(reason, reason)
+        sequence = text(said.get("stop_reason")) if stop is Stop.END else ""
+        if stop is Stop.END and choice.has_called:
+            stop = Stop.TOOL_CALLS
+        elif sequence:
+            stop = Stop.STOP_SEQUENCE
+        yield Finished(choice.number, stop, sequence or None)
+
+    def _rest(self, document: Document) -> Iterator[neutral.Event]:
+        usage = document.get("usage")
+        if isinstance(usage, Mapping) and usage:
+            details = mapping(usage.get("prompt_tokens_details"))
+            yield Counted(from_openai(usage), cache_said=details.get("cached_tokens") is not None)
+        report_others(self.report, document, _TOP, "")

@@ -1,0 +1,197 @@
+"""One choice of an answer in chat completions, as it is read: its blocks, and the calls among them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from route.dialects.base import BadAnswer, mapping, maps, text
+from route.dialects.chat.thoughts import DETAILS, PLAIN, Piece, piece_of
+from route.dialects.damage import derived_id
+from route.dialects.fields import Fields, Report
+from route.dialects.neutral import Closed, Delta, Event, Kind, Logprobs, Opened, Sealed
+
+_KNOWN = frozenset({"role", "content", "refusal", "tool_calls", "function_call", *DETAILS, *PLAIN})
+_LEGACY = "function_call"
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call that has begun. `block`: None until its name is known to be whole. `arguments`: all so far."""
+
+    id: str
+    is_free: bool
+    name: str = ""
+    block: int | None = None
+    is_closed: bool = False
+    arguments: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing can follow: an object of JSON has its own end, free text has none."""
+        if self.is_free or not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(json.loads("".join(self.arguments)), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+class Choice:
+    """One block of text or reasoning is open at a time; calls may overlap, until `pipe.InOrder` has sorted them.
+
+    `seeds`: what the id of a call is made from that has none.
+    """
+
+    def __init__(self, number: int, report: Report, *seeds: str) -> None:
+        self.number = number
+        self.is_finished = False
+        self._report = report
+        self._seeds = seeds
+        self._blocks = 0
+        self._open: tuple[Kind, int] | None = None
+        self._thought = Piece()
+        self._calls: dict[object, _Call] = {}
+
+    @property
+    def has_called(self) -> bool:
+        return bool(self._calls)
+
+    def said(self, message: Mapping[str, Any], path: str) -> Iterator[Event]:
+        """What a delta, or a whole message, adds. Raises BadAnswer for text that is none."""
+        yield from self._reasoning(message, path)
+        for kind, more in _content(message.get("content"), f"{path}.content", self._report):
+            yield from self._more(kind, more)
+        yield from self._more(Kind.REFUSAL, _text(message.get("refusal")))
+        for place, piece in enumerate(maps(message.get("tool_calls"))):
+            yield from self._piece_of_call(piece, place)
+        legacy = message.get("function_call")
+        if legacy:
+            yield from self._piece_of_call({"index": _LEGACY, "function": legacy}, 0)
+        report_others(self._report, message, _KNOWN, f"{path}.")
+
+    def logprobs(self, said: Mapping[str, Any]) -> Iterator[Event]:
+        for name in ("content", "refusal"):
+            tokens = tuple(dict(token) for token in maps(said.get(name)))
+            if tokens:
+                yield Logprobs(self.number, tokens)
+
+    def finished(self) -> Iterator[Event]:
+        """The end of all that is open. A call without a name is none that anybody could answer."""
+        self.is_finished = True
+        yield from self._settle()
+        for call in self._calls.values():
+            if not call.is_closed and call.block is not None:
+                yield Closed(self.number, call.block)
+
+    def _settle(self) -> Iterator[Event]:
+        """Before another block begins: the end of the one that is open, and of the calls that are complete."""
+        if self._open is not None:
+            yield Closed(self.number, self._open[1])
+            self._open = None
+        for call in self._calls.values():
+            yield from self._open_call(call)
+            if not call.is_closed and call.block is not None and call.is_complete:
+                call.is_closed = True
+                yield Closed(self.number, call.block)
+
+    def _next_block(self) -> int:
+        self._blocks += 1
+        return self._blocks - 1
+
+    def _enter(self, kind: Kind) -> Iterator[Event]:
+        if self._open is None or self._open[0] is not kind:
+            yield from self._settle()
+            self._open = (kind, self._next_block())
+            yield Opened(self.number, self._open[1], kind)
+
+    def _more(self, kind: Kind, more: str) -> Iterator[Event]:
+        if more:
+            yield from self._enter(kind)
+            yield Delta(self.number, self._blocks - 1, more)
+
+    def _reasoning(self, message: Mapping[str, Any], path: str) -> Iterator[Event]:
+        """Seals come in lists of pieces; where those have text, it is the plain fields' text once more."""
+        name = next((name for name in DETAILS if maps(message.get(name))), DETAILS[0])
+        entries = [Fields(entry, Report()) for entry in maps(message.get(name))]
+        pieces = [piece for piece in map(piece_of, entries) if piece is not None]
+        if len(pieces) < len(entries) or any(piece.is_foreign for piece in pieces):
+            self._report.drop(f"{path}.{name}[]")
+        if not any(piece.text for piece in pieces):
+            plain = next((more for more in map(_text, map(message.get, PLAIN)) if more), "")
+            pieces = [Piece(text=plain), *pieces]
+        for piece in pieces:
+            yield from self._thinking(piece)
+
+    def _thinking(self, piece: Piece) -> Iterator[Event]:
+        if not (piece.text or piece.is_sealed):
+            return
+        is_open = self._open is not None and self._open[0] is Kind.THINKING
+        if is_open and not piece.joins(self._thought):
+            yield from self._settle()
+        yield from self._enter(Kind.THINKING)
+        self._thought = replace(piece, text="")
+        if piece.text:
+            yield Delta(self.number, self._blocks - 1, piece.text)
+        if piece.is_sealed:
+            yield Sealed(self.number, self._blocks - 1, piece.signature, piece.redacted, piece.encrypted)
+
+    def _piece_of_call(self, piece: Mapping[str, Any], place: int) -> Iterator[Event]:
+        """Each piece of a stream has an index, the reader has seen to it; in a whole message its place will do."""
+        is_free = piece.get("custom") is not None
+        inner = mapping(piece.get("custom" if is_free else "function"))
+        key = piece.get("index", place)
+        if key not in self._calls:
+            yield from self._settle()
+            made = derived_id("call_", *self._seeds, self.number, len(self._calls))
+            self._calls[key] = _Call(text(piece.get("id")) or made, is_free)
+        call = self._calls[key]
+        call.name += text(inner.get("name"))
+        more = _text(inner.get("input" if is_free else "arguments"))
+        if more:
+            yield from self._open_call(call)
+            call.arguments.append(more)
+            yield Delta(self.number, call.block or 0, more)
+
+    def _open_call(self, call: _Call) -> Iterator[Event]:
+        """Some say a name in pieces, so that it is whole only when something else follows."""
+        if call.block is not None:
+            return
+        if not call.name:
+            raise BadAnswer("the answer calls a tool without a name")
+        call.block = self._next_block()
+        yield Opened(self.number, call.block, Kind.TOOL_CALL, call.id, call.name, free=call.is_free)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadAnswer("a part of the answer is not text")
+    return value
+
+
+def _content(content: object, path: str, report: Report) -> Iterator[tuple[Kind, str]]:
+    """A text, or with some servers a list of parts, of which the reasoning is one."""
+    if not isinstance(content, list):
+        yield Kind.TEXT, _text(content)
+        return
+    for part in maps(content):
+        kind = part.get("type")
+        if kind == "thinking":
+            inner = part.get("thinking")
+            yield (
+                Kind.THINKING,
+                inner if isinstance(inner, str) else "".join(text(one.get("text")) for one in maps(inner)),
+            )
+        elif kind in ("text", "output_text"):
+            yield Kind.TEXT, _text(part.get("text"))
+        else:
+            report.drop(f"{path}[].{kind}")
+
+
+def report_others(report: Report, said: Mapping[str, Any], known: frozenset[str], path: str) -> None:
+    """What an answer says besides. Nothing is no loss."""
+    for name in said.keys() - known:
+        if said[name] not in (None, "", [], {}):
+            report.drop(f"{path}{name}")

@@ -1,0 +1,228 @@
+"""What providers get wrong in chat completions, put right: in each chunk of a stream as it passes, or in a whole.
+
+Only what some client stumbles over, or misreads without a word, is touched; a vendor's own fields stay as they
+are. What cannot be put right is a BadAnswer, so that another route is tried, or the caller told.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from route.dialects.base import BadAnswer, Document, encoded
+from route.dialects.chat.calls import Calls, mend_arguments, mend_whole_calls
+from route.dialects.damage import Repairs, bounded, derived_id, whole_number
+
+_CHUNK: Document = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+_WHOLE: Document = {**_CHUNK, "object": "chat.completion"}
+_CUT = ("length", "content_filter")
+_TEXT_PARTS = (None, "text", "output_text")
+
+
+class ChunkMending:
+    """Mends the chunks of one stream. Stateful: what came first stands in for what is missing later."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._repairs = Repairs(names)
+        self._head: Document = {}
+        self._choices: dict[int, _Choice] = {}
+
+    @property
+    def calls(self) -> int:
+        """How many tool calls have begun, in today's form and in the one before it."""
+        return sum(choice.calls.count + bool(choice.legacy) for choice in self._choices.values())
+
+    def mend(self, chunk: Document, data: bytes) -> bytes | None:
+        """Changes the chunk; gives its data as it shall go on, or None where it was sound."""
+        missing = _mend_head(chunk, self._head, _CHUNK, lambda: data, self._repairs)
+        choices = chunk.get("choices")
+        if choices is None and "choices" not in chunk:
+            missing["choices"] = []
+        else:
+            chunk["choices"] = self._mended_choices(choices, data)
+        chunk |= missing
+        if missing:
+            self._repairs.names.add("head")
+        if self._repairs.settle() or (missing and b"\n" in data):
+            return encoded(chunk)
+        return _with(data, missing) if missing else None
+
+    def _mended_choices(self, choices: object, data: bytes) -> list[Document]:
+        sound = _objects(choices, "choices", self._repairs)
+        for place, choice in enumerate(sound):
+            number = _mend_index(choice, place, self._repairs)
+            state = self._choices.setdefault(number, _Choice(number, self._repairs))
+            bounded(len(self._choices))
+            if choice.get("delta") is None:
+                choice["delta"] = {}
+                self._repairs.note("delta")
+            delta = choice["delta"]
+            if not isinstance(delta, dict):
+                raise BadAnswer("a choice's delta is no object")
+            state.mend(choice, delta, str(self._head.get("id", "")), data)
+        return sound
+
+
+class _Choice:
+    """One choice of a stream. `legacy`: the function that it calls in the form before tools."""
+
+    def __init__(self, number: int, repairs: Repairs) -> None:
+        self.calls = Calls(number, repairs)
+        self.legacy = ""
+        self._repairs = repairs
+        self._role = ""
+
+    def mend(self, choice: Document, delta: Document, *seeds: str | bytes) -> None:
+        self._mend_role(delta)
+        _mend_text(delta, "content", self._repairs)
+        self._mend_legacy(delta)
+        if delta.get("tool_calls") is not None:
+            delta["tool_calls"] = self.calls.mended(delta["tool_calls"], *seeds)
+        _mend_finish(choice, self.calls.count > 0, bool(self.legacy), self._repairs)
+        if choice.get("finish_reason"):
+            self.calls.finish(delta, is_cut=choice["finish_reason"] in _CUT)
+
+    def _mend_role(self, delta: Document) -> None:
+        """Once: a client that adds up all texts of a delta ends with the role `assistantassistant`."""
+        role = delta.get("role")
+        if role and role == self._role:
+            del delta["role"]
+            self._repairs.note("role")
+        self._role = self._role or (role if isinstance(role, str) else "")
+
+    def _mend_legacy(self, delta: Document) -> None:
+        call = delta.get("function_call")
+        if call is None:
+            return
+        if not isinstance(call, dict):
+            raise BadAnswer("a function call is no object")
+        name = call.get("name")
+        if name and name == self.legacy:
+            del call["name"]
+            self._repairs.note("tool_repeat")
+        elif isinstance(name, str):
+            self.legacy += name
+        mend_arguments(call, self._repairs)
+
+
+def mend_answer(document: Document, names: set[str]) -> bool:
+    """Mends a whole answer in place. True: it has been changed."""
+    repairs = Repairs(names)
+    missing = _mend_head(document, {}, _WHOLE, lambda: encoded({"": document.get("choices")}), repairs)
+    if missing:
+        document |= missing
+        repairs.note("head")
+    document["choices"] = _objects(document.get("choices"), "choices", repairs)
+    bounded(len(document["choices"]))
+    for place, choice in enumerate(document["choices"]):
+        number = _mend_index(choice, place, repairs)
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise BadAnswer("a choice has no message")
+        if not isinstance(message.get("role"), str):
+            message["role"] = "assistant"
+            repairs.note("role")
+        _mend_text(message, "content", repairs)
+        if message.get("tool_calls") is not None:
+            message["tool_calls"] = mend_whole_calls(
+                message["tool_calls"],
+                f"{document['id']}\0{number}",
+                repairs,
+                is_cut=choice.get("finish_reason") in _CUT,
+            )
+        legacy = message.get("function_call")
+        if isinstance(legacy, dict):
+            mend_arguments(legacy, repairs)
+        has_calls, has_legacy = bool(message.get("tool_calls")), bool(legacy)
+        _mend_finish(choice, has_calls, has_legacy, repairs)
+        if choice.get("finish_reason") is None:
+            choice["finish_reason"] = "tool_calls" if has_calls else "function_call" if has_legacy else "stop"
+            repairs.note("finish_reason")
+    return repairs.settle()
+
+
+def _mend_head(
+    document: Document, first: Document, defaults: Document, seed: Callable[[], bytes], repairs: Repairs
+) -> Document:
+    """Id, kind, time and model: replaced in place where they are of a wrong type. Returns those that are missing.
+
+    `first`: what was said of them first, which stands in.
+    """
+    missing: Document = {}
+    for name, default in defaults.items():
+        value = document.get(name)
+        fit = whole_number(value) if name == "created" else value if isinstance(value, str) else None
+        if fit:
+            first.setdefault(name, fit)
+        if fit is None:
+            if name == "id":
+                first.setdefault(name, derived_id("chatcmpl-", seed()))
+            fit = first.get(name, default)
+        if name not in document:
+            missing[name] = fit
+        elif fit is not value:
+            document[name] = fit
+            repairs.note("head")
+    return missing
+
+
+def _with(data: bytes, missing: Mapping[str, Any]) -> bytes:
+    """A JSON object's own bytes with more members at its end."""
+    stem = data.rstrip().removesuffix(b"}").rstrip()
+    comma = b"" if stem.endswith(b"{") else b","
+    return stem + comma + encoded(dict(missing))[1:]
+
+
+def _objects(value: object, what: str, repairs: Repairs) -> list[Document]:
+    """A list of objects, without nulls, and empty for null."""
+    if value is None:
+        repairs.note(what)
+        return []
+    if not isinstance(value, list):
+        raise BadAnswer(f"the answer's {what} are no list")
+    sound = [item for item in value if item is not None]
+    if len(sound) < len(value):
+        repairs.note(what)
+    if not all(isinstance(item, dict) for item in sound):
+        raise BadAnswer(f"one of the answer's {what} is no object")
+    return sound
+
+
+def _mend_index(choice: Document, place: int, repairs: Repairs) -> int:
+    """A choice's number; where it says none, it is known by its place."""
+    said = whole_number(choice.get("index"))
+    number = place if said is None or said < 0 else said
+    if number is not choice.get("index"):
+        choice["index"] = number
+        repairs.note("choice_index")
+    return number
+
+
+def _mend_text(message: Document, name: str, repairs: Repairs) -> None:
+    """Text in parts becomes one. Parts of other kinds are a vendor's own, and stay."""
+    value = message.get(name)
+    if value is None or isinstance(value, str):
+        return
+    if not isinstance(value, list) or not all(isinstance(part, str | dict) for part in value):
+        raise BadAnswer(f"the answer's {name} is no text")
+    texts = [part if isinstance(part, str) else _text_of(part) for part in value]
+    known = [one for one in texts if one is not None]
+    if len(known) == len(texts):
+        message[name] = "".join(known)
+        repairs.note(name)
+
+
+def _text_of(part: Mapping[str, Any]) -> str | None:
+    said = part.get("text")
+    return said if isinstance(said, str) and part.get("type") in _TEXT_PARTS else None
+
+
+def _mend_finish(choice: Document, has_calls: bool, has_legacy: bool, repairs: Repairs) -> None:
+    """`stop` beside calls makes agents stop, although it is what a forced call ends with at the vendor's own."""
+    said = choice.get("finish_reason")
+    if said is None:
+        return
+    mended: str | None = said if isinstance(said, str) and said else None
+    if said == "stop" and (has_calls or has_legacy):
+        mended = "tool_calls" if has_calls else "function_call"
+    if mended != said:
+        choice["finish_reason"] = mended
+        repairs.note("finish_reason")

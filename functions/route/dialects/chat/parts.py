@@ -1,0 +1,188 @@
+"""Parts of a message of chat completions: text, images, audio, files, refusals. Read and written side by side."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from route.dialects.base import Document
+from route.dialects.conversion import Target
+from route.dialects.fields import Fields, Report
+from route.dialects.neutral import Audio, File, Image, Part, Refusal, Text
+from route.errors import BadRequest
+
+_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<more>[^,]*),(?P<data>.*)", re.DOTALL | re.IGNORECASE)
+_WEB = ("http://", "https://")
+NO_TYPE = "application/octet-stream"
+
+
+def malformed(path: str, must: str) -> BadRequest:
+    """A field whose content is lost if it is passed over."""
+    return BadRequest("invalid_messages", f"'{path}' must be {must}.", param=path)
+
+
+def needed(fields: Fields, name: str) -> str:
+    """A text that the object is nothing without."""
+    value: str | None = fields.take(name, str)
+    if value is None:
+        raise malformed(fields.at(name), "a text")
+    return value
+
+
+def mark_of(fields: Fields) -> Document | None:
+    """A mark for the prompt cache, as gateways to Anthropic's models take them."""
+    mark = fields.take("cache_control", Mapping)
+    return None if mark is None else dict(mark)
+
+
+def read_content(message: Fields) -> tuple[Part, ...]:
+    """Of a message's `content`: a text, or a list of parts. Null and an empty text are none."""
+    content, at = message.take("content"), message.at("content")
+    if content is None or content == "":
+        return ()
+    if isinstance(content, str):
+        return (Text(text=content, at=at),)
+    if not isinstance(content, list):
+        raise malformed(at, "a text or a list of parts")
+    parts = [_read_part(part, message.report, f"{at}[]") for part in content]
+    return tuple(part for part in parts if part is not None)
+
+
+def _read_part(document: object, report: Report, path: str) -> Part | None:
+    if not isinstance(document, Mapping):
+        raise malformed(path, "an object")
+    fields = Fields(document, report, path)
+    kind = fields.text("type")
+    if kind not in _READ:
+        fields.rest()
+        report.refuse(f"{path}.{kind or 'type'}")
+        return None
+    return _READ[kind](fields)
+
+
+def _read_text(fields: Fields) -> Part:
+    return Text(text=needed(fields, "text"), cache=mark_of(fields), at=fields.path)
+
+
+def _read_refusal(fields: Fields) -> Part:
+    return Refusal(text=needed(fields, "refusal"), cache=mark_of(fields), at=fields.path)
+
+
+def _read_image(fields: Fields) -> Part:
+    at, cache = fields.at("image_url"), mark_of(fields)
+    plain = fields.take("image_url", str)
+    inner = fields.object("image_url") if plain is None else Fields({"url": plain}, fields.report, at)
+    url, detail = needed(inner, "url"), inner.text("detail")
+    media_type, data = _data_of(url)
+    return Image(url="" if data else url, media_type=media_type, data=data, detail=detail, cache=cache, at=at)
+
+
+def _read_audio(fields: Fields) -> Part:
+    inner = fields.object("input_audio")
+    data, form = needed(inner, "data"), needed(inner, "format")
+    return Audio(data=data, format=form, cache=mark_of(fields), at=inner.path)
+
+
+def _read_file(fields: Fields) -> Part:
+    inner, cache = fields.object("file"), mark_of(fields)
+    said, name, file_id = inner.text("file_data"), inner.text("filename"), inner.text("file_id")
+    if not said and not file_id:
+        raise malformed(inner.at("file_data"), "a text, or there must be a 'file_id'")
+    media_type, data = _data_of(said)
+    url = said if said.lower().startswith(_WEB) else ""
+    return File(
+        url=url,
+        media_type=media_type,
+        data="" if url else data or said,
+        file_id=file_id,
+        name=name,
+        cache=cache,
+        at=inner.path,
+    )
+
+
+def _data_of(url: str) -> tuple[str, str]:
+    """The media type and base64 data of a data URL; two empty texts for any other."""
+    match = _DATA_URL.match(url)
+    if match is None:
+        return "", ""
+    kind, data = match["type"].lower(), match["data"]
+    if match["more"].lower().endswith(";base64"):
+        return kind, data
+    return kind, base64.b64encode(unquote_to_bytes(data.encode("utf-8", "surrogatepass"))).decode()
+
+
+_READ: Mapping[str, Callable[[Fields], Part]] = {
+    "text": _read_text,
+    "image_url": _read_image,
+    "input_audio": _read_audio,
+    "file": _read_file,
+    "refusal": _read_refusal,
+}
+
+
+def write_part(part: Part, target: Target, report: Report) -> Document | None:
+    """One part on the wire, its mark included; None where it cannot be said, which is reported."""
+    write = _WRITE.get(type(part))
+    document = None if write is None else write(part, target)
+    if document is None:
+        report.refuse(part.at)
+        return None
+    return marked(document, part.cache, part.at, target, report)
+
+
+def marked(document: Document, cache: Document | None, at: str, target: Target, report: Report) -> Document:
+    """With its mark for the prompt cache, where the target is known to take one: others answer it with a 400."""
+    if cache is None:
+        return document
+    if target.cache_control is not True:
+        report.drop(f"{at}.cache_control")
+        return document
+    return {**document, "cache_control": cache}
+
+
+def content_of(parts: list[Document]) -> str | list[Document]:
+    """As short as it can be said: a single text without a mark as such."""
+    if not parts:
+        return ""
+    is_plain = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+    return parts[0]["text"] if is_plain else parts
+
+
+def _write_text(part: Any, target: Target) -> Document:
+    return {"type": "text", "text": part.text}
+
+
+def _write_image(part: Any, target: Target) -> Document | None:
+    url = f"data:{part.media_type};base64,{part.data}" if part.data else part.url
+    if target.images is False or not url:
+        return None
+    return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
+
+
+def _write_audio(part: Any, target: Target) -> Document:
+    return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
+
+
+def _write_file(part: Any, target: Target) -> Document | None:
+    """Only what the request itself holds: an id means nothing elsewhere, and no address is looked up."""
+    if part.text:
+        return {"type": "text", "text": f"{part.name}\n\n{part.text}" if part.name else part.text}
+    if not part.data:
+        return None
+    data = f"data:{part.media_type or NO_TYPE};base64,{part.data}"
+    return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}
+
+
+def _write_refusal(part: Any, target: Target) -> Document:
+    return {"type": "refusal", "refusal": part.text}
+
+
+_WRITE: Mapping[type[Part], Callable[[Any, Target], Document | None]] = {
+    Text: _write_text,
+    Image: _write_image,
+    Audio: _write_audio,
+    File: _write_file,
+    Refusal: _write_refusal,
+}

@@ -1,0 +1,158 @@
+"""Reasoning in chat completions: plain text under two names, and OpenRouter's `reasoning_details` with seals.
+
+    {"type": "reasoning.text", "text", "signature", "format": "anthropic-claude-v1", "index"}
+    {"type": "reasoning.encrypted", "data", "format": "anthropic-claude-v1" | "openai-responses-v1", "index"}
+
+Pieces of one block have one index, whether they come in one list or in the deltas of a stream.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from route.dialects.base import Document
+from route.dialects.fields import Fields
+from route.dialects.neutral import Thinking
+
+ANTHROPIC = "anthropic-claude-v1"
+OPENAI = "openai-responses-v1"
+DETAILS = ("reasoning_details", "thinking_blocks")
+"""Lists of pieces: OpenRouter's, and LiteLLM's, whose entries are Anthropic's blocks."""
+PLAIN = ("reasoning_content", "reasoning")
+_OURS_TO_CARRY = {ANTHROPIC: "redacted", OPENAI: "encrypted", "azure-openai-responses-v1": "encrypted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of a block of reasoning. `index`: which one, if said. `is_foreign`: sealed in a way we cannot carry."""
+
+    text: str = ""
+    signature: str = ""
+    redacted: str = ""
+    encrypted: str = ""
+    index: int | None = None
+    is_foreign: bool = False
+
+    @property
+    def is_sealed(self) -> bool:
+        return bool(self.signature or self.redacted or self.encrypted)
+
+    def joins(self, last: "Piece") -> bool:
+        """Whether this goes on where `last` stopped."""
+        if last.is_sealed or self.redacted:
+            return False
+        return bool(self.encrypted) or self.index == last.index or None in (self.index, last.index)
+
+
+def piece_of(entry: Fields) -> Piece | None:
+    """One entry of a list; None for a kind that nobody here knows."""
+    read = _READ.get(entry.text("type"))
+    if read is None:
+        return None
+    index = entry.take("index", int)
+    entry.ignore("id", "index")
+    return replace(read(entry), index=index)
+
+
+def _text(entry: Fields) -> Piece:
+    form, signature = entry.text("format"), entry.text("signature")
+    is_foreign = bool(signature) and form not in ("", "unknown", ANTHROPIC)
+    return Piece(text=entry.text("text"), signature="" if is_foreign else signature, is_foreign=is_foreign)
+
+
+def _summary(entry: Fields) -> Piece:
+    entry.ignore("format")
+    return Piece(text=entry.text("summary"))
+
+
+def _encrypted(entry: Fields) -> Piece:
+    form, data = entry.text("format") or ANTHROPIC, entry.text("data")
+    if form not in _OURS_TO_CARRY:
+        return Piece(is_foreign=True)
+    return Piece(redacted=data) if _OURS_TO_CARRY[form] == "redacted" else Piece(encrypted=data)
+
+
+_READ: Mapping[str, Callable[[Fields], Piece]] = {
+    "reasoning.text": _text,
+    "reasoning.summary": _summary,
+    "reasoning.encrypted": _encrypted,
+    "thinking": lambda entry: Piece(text=entry.text("thinking"), signature=entry.text("signature")),
+    "redacted_thinking": lambda entry: Piece(redacted=entry.text("data")),
+}
+
+
+def read_thinking(message: Fields) -> list[Thinking]:
+    """What a message of the history says of its reasoning. A seal that cannot be given back is refused."""
+    plain = [message.text(name) for name in PLAIN]
+    lists = [(message.at(f"{name}[]"), message.objects(name)) for name in DETAILS]
+    at, entries = next(((at, entries) for at, entries in lists if entries), (message.at(PLAIN[0]), []))
+    pieces = [piece_of(entry) for entry in entries]
+    if any(piece is None or piece.is_foreign for piece in pieces):
+        message.report.refuse(at)
+    blocks = _joined(piece for piece in pieces if piece is not None)
+    said = plain[0] or plain[1]
+    if said and not any(block.text for block in blocks):
+        blocks = _with_text(blocks, said)
+    return [
+        Thinking(
+            text=block.text,
+            signature=block.signature,
+            redacted=block.redacted,
+            encrypted=block.encrypted,
+            at=at,
+        )
+        for block in blocks
+    ]
+
+
+def _with_text(blocks: list[Piece], said: str) -> list[Piece]:
+    """Text that stood outside of the list: it belongs to the first block that could have one."""
+    if blocks and not blocks[0].redacted:
+        return [replace(blocks[0], text=said), *blocks[1:]]
+    return [Piece(text=said), *blocks]
+
+
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+    blocks: list[Piece] = []
+    for piece in pieces:
+        if not blocks or not piece.joins(blocks[-1]):
+            blocks.append(piece)
+            continue
+        last = blocks[-1]
+        blocks[-1] = replace(
+            last,
+            text=last.text + piece.text,
+            signature=piece.signature,
+            encrypted=piece.encrypted,
+        )
+    return [block for block in blocks if block.text or block.is_sealed]
+
+
+def text_detail(index: int, text: str) -> Document:
+    return {"type": "reasoning.text", "text": text, "index": index}
+
+
+def signature_detail(index: int, signature: str) -> Document:
+    """The end of a text: clients put it together with the text of the same index."""
+    return {"type": "reasoning.text", "signature": signature, "format": ANTHROPIC, "index": index}
+
+
+def sealed_detail(index: int, *, redacted: str = "", encrypted: str = "") -> Document:
+    form = ANTHROPIC if redacted else OPENAI
+    return {"type": "reasoning.encrypted", "data": redacted or encrypted, "format": form, "index": index}
+
+
+def details_of(thoughts: Iterable[Thinking]) -> list[Document]:
+    """The list that `read_thinking` reads as these."""
+    details: list[Document] = []
+    for thought in thoughts:
+        if thought.signature:
+            details.append(
+                text_detail(len(details), thought.text) | signature_detail(len(details), thought.signature)
+            )
+        elif thought.text:
+            details.append(text_detail(len(details), thought.text))
+        if thought.redacted:
+            details.append(sealed_detail(len(details), redacted=thought.redacted))
+        if thought.encrypted:
+            details.append(sealed_detail(len(details), encrypted=thought.encrypted))
+    return details

@@ -1,0 +1,107 @@
+"""What it takes to translate a dialect: one reading and one writing, of requests and of answers.
+
+        request:  caller's wire ──read_request──▶ NeutralRequest ──write_request──▶ provider's wire
+        answer:   provider's wire ──AnswerReading──▶ events ──(filters)──▶ events ──AnswerWriting──▶ caller's wire
+
+Whatever a reading does not take, and a writing cannot say, goes into a `Report`. There is no third way.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from route.dialects import neutral, sse
+from route.dialects.fields import Report
+from route.dialects.neutral import Document, NeutralRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The model that a request is written for. Flags are what is known of it; None is unknown, taken as able.
+
+    `thinking`: `budget` (a number of tokens), `adaptive` (the model decides, effort steers), `effort` (effort
+    alone), or `none`. `cache_control`: takes Anthropic's marks. `sampling`: takes temperature and its kin.
+    `max_tokens_field`: what chat completions call the limit here. `developer_role`: knows it beside `system`.
+    """
+
+    wire_model: str
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    images: bool | None = None
+    structured_output: bool | None = None
+    thinking: str | None = None
+    cache_control: bool | None = None
+    sampling: bool | None = None
+    max_tokens_field: str = "max_tokens"
+    developer_role: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer's writing must know of the request it answers: the caller's own body, and the time (s)."""
+
+    body: Document = field(default_factory=dict)
+    stream: bool = False
+    usage_asked: bool = True
+    created: int = 0
+
+
+class AnswerReading(ABC):
+    """From one answer on the wire to events. Stateful: one for each answer.
+
+    Raises BadAnswer (`route.dialects.base`) for what cannot be what its dialect promises. It need not check
+    that a stream is whole: the dialect's own reader has done that, and mended what it could, before this.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    @abstractmethod
+    def whole(self, document: Document) -> Iterable[neutral.Event]:
+        """A unary answer: its events from Began to Counted."""
+
+    @abstractmethod
+    def feed(self, event: sse.Event) -> Iterable[neutral.Event]:
+        """One event of a stream, terminator included."""
+
+    def end(self) -> Iterable[neutral.Event]:
+        """What was held back, once the stream has ended."""
+        return ()
+
+
+class AnswerWriting(ABC):
+    """From events to one answer on the wire. Stateful: one for each answer."""
+
+    def __init__(self, asked: Asked, report: Report) -> None:
+        self.asked = asked
+        self.report = report
+
+    @abstractmethod
+    def whole(self, events: Sequence[neutral.Event]) -> Document:
+        """A unary answer."""
+
+    @abstractmethod
+    def feed(self, event: neutral.Event) -> bytes:
+        """What this event is on the wire, or nothing yet."""
+
+    @abstractmethod
+    def end(self) -> bytes:
+        """The last of a stream: usage, and the terminator."""
+
+
+class Conversion(ABC):
+    """A dialect's two readings and two writings. Stateless."""
+
+    @abstractmethod
+    def read_request(self, body: Document) -> NeutralRequest:
+        """A caller's body, with what was not taken in `dropped` and `refused`. Raises BadRequest."""
+
+    @abstractmethod
+    def write_request(self, request: NeutralRequest, target: Target, report: Report) -> Document:
+        """The body for a provider, model and `stream` included; what it cannot say goes into the report."""
+
+    @abstractmethod
+    def answer_reading(self, report: Report) -> AnswerReading: ...
+
+    @abstractmethod
+    def answer_writing(self, asked: Asked, report: Report) -> AnswerWriting: ...

@@ -1,0 +1,55 @@
+"""What the mending of every dialect stands on: notes of what was mended, and values that had to be made up."""
+
+from hashlib import sha256
+
+from route.dialects.base import BadAnswer, Document, encoded
+
+MAX_CALLS = 4096
+"""Calls, blocks or choices in one answer. No model comes near it, and what is remembered of each must end."""
+
+
+class Repairs:
+    """What has been mended. `names` is a reader's own `repaired`."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self._touched = False
+
+    def note(self, name: str) -> None:
+        """Something of the document at hand has been changed."""
+        self.names.add(name)
+        self._touched = True
+
+    def settle(self) -> bool:
+        """Whether the document at hand has been changed; the next one has not."""
+        touched, self._touched = self._touched, False
+        return touched
+
+
+def derived_id(prefix: str, *seeds: bytes | str | int) -> str:
+    """The same for the same seeds, so that an answer has the same ids however often it is read."""
+    data = b"\0".join(s if isinstance(s, bytes) else str(s).encode("utf-8", "surrogatepass") for s in seeds)
+    return f"{prefix}{sha256(data).hexdigest()[:24]}"
+
+
+def whole_number(value: object) -> int | None:
+    """An integer, also from `1.0` or `"1"`; None for what is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        value = int(value)
+    if isinstance(value, float) and abs(value) < 2**53:
+        value = int(value)
+    return value if isinstance(value, int) else None
+
+
+def json_text(value: object) -> str:
+    """As the text that it should have been."""
+    wrapped: Document = {"": value}
+    return encoded(wrapped).decode("utf-8", "surrogatepass")[len('{"":') : -1].strip()
+
+
+def bounded(count: int) -> None:
+    """Raises BadAnswer for more calls, blocks or choices than any answer has."""
+    if count > MAX_CALLS:
+        raise BadAnswer("the answer has too many parts")

@@ -1,0 +1,103 @@
+"""Filters of a model's text, for servers that let through what they should have kept: see `output_filters`.
+
+They work on events, so that it does not matter where a stream was cut, and keep each choice apart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from route.dialects.neutral import Closed, Delta, Event, Kind, Opened
+
+_OPENING = ("<think>", "<thinking>", "<reasoning>")
+
+STOP_MARKERS = (
+    "<|im_end|>",
+    "<|im_start|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|return|>",
+    "<end_of_turn>",
+    "<start_of_turn>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
+    "</s>",
+    "[/INST]",
+)
+"""Words of chat templates that end a turn, of the model families that are served locally."""
+
+
+class _TextFilter:
+    """Holds back the end of a text block that may become something to take out, and no more."""
+
+    def __init__(self) -> None:
+        self._texts: set[tuple[int, int]] = set()
+        self._held: dict[tuple[int, int], str] = {}
+
+    def feed(self, event: Event) -> Iterable[Event]:
+        if isinstance(event, Opened) and event.kind is Kind.TEXT:
+            self._texts.add((event.choice, event.block))
+        if not isinstance(event, Delta | Closed) or (event.choice, event.block) not in self._texts:
+            return [event]
+        place = (event.choice, event.block)
+        if isinstance(event, Delta):
+            passed, self._held[place] = self.split(place, self._held.get(place, "") + event.text)
+            return [replace(event, text=passed)] if passed else []
+        left = self.rest(place, self._held.pop(place, ""))
+        return [Delta(*place, left), event] if left else [event]
+
+    def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
+        """What may go on, and what has to wait for more."""
+        raise NotImplementedError
+
+    def rest(self, place: tuple[int, int], held: str) -> str:
+        """What becomes of the held text when the block ends."""
+        return held
+
+
+class StripStopMarkers(_TextFilter):
+    """Takes the words out that a chat template ends its turns with."""
+
+    def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
+        for marker in STOP_MARKERS:
+            text = text.replace(marker, "")
+        return _before_any(text, STOP_MARKERS)
+
+
+class StripThinking(_TextFilter):
+    """Takes reasoning out that stands in the text between tags. A tag that is never closed hides all after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside: dict[tuple[int, int], str] = {}
+
+    def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
+        passed = ""
+        while True:
+            if closing := self._inside.get(place):
+                _, found, after = text.partition(closing)
+                if not found:
+                    return passed, _before_any(text, (closing,))[1]
+                del self._inside[place]
+                text = after
+            at, opening = min(((text.find(tag), tag) for tag in _OPENING if tag in text), default=(-1, ""))
+            if not opening:
+                free, held = _before_any(text, _OPENING)
+                return passed + free, held
+            passed += text[:at]
+            self._inside[place] = opening.replace("<", "</")
+            text = text[at + len(opening) :]
+
+    def rest(self, place: tuple[int, int], held: str) -> str:
+        """What looked like the beginning of a tag was none."""
+        return "" if place in self._inside else held
+
+
+def _before_any(text: str, words: Iterable[str]) -> tuple[str, str]:
+    """The text, and its end in so far as one of the words may begin with it."""
+    longest = max(
+        (n for word in words for n in range(min(len(word) - 1, len(text)), 0, -1) if text.endswith(word[:n])),
+        default=0,
+    )
+    return (text[:-longest], text[-longest:]) if longest else (text, "")

@@ -1,0 +1,28 @@
+"""Marks for the prompt cache (`cache_control`), where a body may hold them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from route.dialects.base import Document
+
+MARK = "cache_control"
+_LISTS = ("system", "tools", "messages", "content")
+
+
+def without_cache_marks(body: Document) -> tuple[Document, tuple[str, ...]]:
+    """The body without its marks, and the paths where there were any. A tool's arguments are left in peace."""
+    found: set[str] = set()
+    return _unmarked(body, "", found), tuple(sorted(found))
+
+
+def _unmarked(value: Mapping[str, Any], path: str, found: set[str]) -> Document:
+    unmarked: Document = {}
+    for name, inner in value.items():
+        where = f"{path}.{name}" if path else name
+        if name == MARK:
+            found.add(where)
+        elif name in _LISTS and isinstance(inner, list):
+            unmarked[name] = [_unmarked(i, f"{where}[]", found) if isinstance(i, Mapping) else i for i in inner]
+        else:
+            unmarked[name] = inner
+    return unmarked

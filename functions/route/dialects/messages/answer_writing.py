@@ -1,0 +1,227 @@
+"""From neutral events to an answer of Anthropic's messages, whole or streamed."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from ledger.usage import Usage
+from route.dialects import neutral
+from route.dialects.base import Document, dump, text
+from route.dialects.conversion import AnswerWriting, Asked
+from route.dialects.fields import Report
+from route.dialects.messages import stops
+from route.dialects.messages.arguments import as_object, as_text
+from route.dialects.messages.ids import Ids
+from route.dialects.messages.turns import FREE_INPUT
+from route.dialects.neutral import Began, Closed, Counted, Delta, Finished, Kind, Logprobs, Opened, Sealed, Stop
+from route.dialects.sse import encode
+
+_DELTAS = {
+    Kind.TEXT: ("text_delta", "text"),
+    Kind.REFUSAL: ("text_delta", "text"),
+    Kind.THINKING: ("thinking_delta", "thinking"),
+    Kind.TOOL_CALL: ("input_json_delta", "partial_json"),
+}
+_STARTS: dict[Kind, Document] = {
+    Kind.TEXT: {"type": "text", "text": ""},
+    Kind.REFUSAL: {"type": "text", "text": ""},
+    Kind.THINKING: {"type": "thinking", "thinking": "", "signature": ""},
+}
+
+
+class MessagesWriting(AnswerWriting):
+    """Its events are those of a stream; a whole answer is what they add up to.
+
+    A block starts when there is something in it: clients send what they were given back as it is, and Anthropic
+    takes no blank text. `index` therefore counts what was started.
+    """
+
+    def __init__(self, asked: Asked, report: Report) -> None:
+        super().__init__(asked, report)
+        self._id = ""
+        self._index = 0
+        self._block: Opened | None = None
+        self._is_started = False
+        self._arguments = ""
+        self._redacted: list[str] = []
+        self._ids = Ids()
+        self._kinds: set[Kind] = set()
+        self._finished = Finished(0, Stop.END)
+        self._usage = Usage()
+
+    def whole(self, events: Sequence[neutral.Event]) -> Document:
+        return _added_up([*(d for event in events for d in self._said(event)), *self._ending()])
+
+    def feed(self, event: neutral.Event) -> bytes:
+        return _encoded(self._said(event))
+
+    def end(self) -> bytes:
+        return _encoded(self._ending())
+
+    def _said(self, event: neutral.Event) -> list[Document]:
+        match event:
+            case Began():
+                return self._begin(event)
+            case Counted():
+                self._usage = event.usage
+            case Logprobs():
+                self.report.drop("logprobs")
+            case _ if event.choice != 0:
+                self.report.drop("choices[]")
+            case Finished():
+                self._finished = event
+            case Opened():
+                return [*self._begin(Began()), *self._opened(event)]
+            case Delta():
+                return self._delta(event.text)
+            case Sealed():
+                return self._sealed(event)
+            case Closed():
+                return self._closed()
+        return []
+
+    def _begin(self, began: Began) -> list[Document]:
+        """Once. Its usage is complete, since several clients fail without it, and known at the end alone."""
+        if self._id:
+            return []
+        self._id = began.id or f"msg_{_digest(self.asked)}"
+        message: Document = {
+            "id": self._id,
+            "type": "message",
+            "role": "assistant",
+            "model": began.model or text(self.asked.body.get("model")),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": _usage(self._usage),
+        }
+        return [{"type": "message_start", "message": message}]
+
+    def _opened(self, event: Opened) -> list[Document]:
+        self._block, self._is_started, self._arguments = event, False, ""
+        if event.kind is not Kind.TOOL_CALL:
+            return []
+        call_id = self._ids.give(event.id or f"{self._id}#{self._index}")
+        return [self._start({"type": "tool_use", "id": call_id, "name": event.name, "input": {}})]
+
+    def _start(self, block: Document) -> Document:
+        self._is_started = True
+        if self._block is not None:
+            self._kinds.add(self._block.kind)
+        return {"type": "content_block_start", "index": self._index, "content_block": block}
+
+    def _delta(self, said: str) -> list[Document]:
+        block = self._block
+        if block is None or not said:
+            return []
+        self._arguments = self._arguments + said if block.free else said
+        if block.free:
+            return []
+        word, field = _DELTAS[block.kind]
+        return [*self._started(block), self._grow({"type": word, field: said})]
+
+    def _started(self, block: Opened) -> list[Document]:
+        return [] if self._is_started else [self._start(dict(_STARTS[block.kind]))]
+
+    def _grow(self, delta: Document) -> Document:
+        return {"type": "content_block_delta", "index": self._index, "delta": delta}
+
+    def _sealed(self, event: Sealed) -> list[Document]:
+        """What is redacted is a block of its own, and never has a text."""
+        if event.encrypted:
+            self.report.drop("reasoning.encrypted_content")
+        if event.redacted:
+            self._redacted.append(event.redacted)
+        if self._block is None or self._block.kind is not Kind.THINKING or not event.signature:
+            return []
+        delta = self._grow({"type": "signature_delta", "signature": event.signature})
+        return [*self._started(self._block), delta]
+
+    def _closed(self) -> list[Document]:
+        block, said = self._block, []
+        if block is not None and block.kind is Kind.TOOL_CALL and (block.free or not self._arguments):
+            arguments = as_text({FREE_INPUT: self._arguments}) if block.free else "{}"
+            said.append(self._grow({"type": "input_json_delta", "partial_json": arguments}))
+        said += self._stopped()
+        for data in self._redacted:
+            said += [self._start({"type": "redacted_thinking", "data": data}), *self._stopped()]
+        self._redacted, self._block = [], None
+        return said
+
+    def _stopped(self) -> list[Document]:
+        if not self._is_started:
+            return []
+        self._is_started = False
+        self._index += 1
+        return [{"type": "content_block_stop", "index": self._index - 1}]
+
+    def _ending(self) -> list[Document]:
+        return [
+            *self._begin(Began()),
+            *self._closed(),
+            {"type": "message_delta", "delta": self._stopping(), "usage": _usage(self._usage)},
+            {"type": "message_stop"},
+        ]
+
+    def _stopping(self) -> Document:
+        stop = self._finished.stop
+        if stop is Stop.END and Kind.TOOL_CALL in self._kinds:
+            # OpenAI's word for a call that was forced; agents go on only after the other.
+            stop = Stop.TOOL_CALLS
+        elif stop is Stop.END and Kind.REFUSAL in self._kinds:
+            stop = Stop.REFUSAL
+        said: Document = {"stop_reason": stops.write(stop), "stop_sequence": self._finished.sequence}
+        if stop is not Stop.REFUSAL:
+            return said
+        details = {"type": "refusal", "category": None, "explanation": self._finished.explanation}
+        return said | {"stop_details": details}
+
+
+def _usage(usage: Usage) -> Document:
+    """All counts that clients read, also where they are 0. The tiers of the cache only where they tell more."""
+    said: Document = {
+        "input_tokens": usage.input,
+        "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,
+        "cache_read_input_tokens": usage.cache_read,
+        "output_tokens": usage.output,
+    }
+    if usage.cache_write_1h:
+        said["cache_creation"] = {
+            "ephemeral_5m_input_tokens": usage.cache_write,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        }
+    return said | ({"output_tokens_details": {"thinking_tokens": usage.reasoning}} if usage.reasoning else {})
+
+
+def _digest(asked: Asked) -> str:
+    """For an answer without an id: the same for the same question at the same time."""
+    return sha256(b"%d:%b" % (asked.created, dump(asked.body))).hexdigest()[:24]
+
+
+def _encoded(documents: Iterable[Document]) -> bytes:
+    return b"".join(encode(dump(document), document["type"]) for document in documents)
+
+
+def _added_up(documents: Iterable[Document]) -> Document:
+    """The message that a stream's events make."""
+    message: Document = {}
+    blocks: list[Document] = []
+    for document in documents:
+        match document["type"]:
+            case "message_start":
+                message = dict(document["message"])
+            case "content_block_start":
+                blocks.append(dict(document["content_block"]))
+            case "content_block_delta":
+                _add(blocks[-1], document["delta"])
+            case "message_delta":
+                message |= document["delta"] | {"usage": document["usage"]}
+    for block in blocks:
+        if block["type"] == "tool_use":
+            block["input"] = as_object(block.pop("partial_json", ""))
+    return message | {"content": blocks}
+
+
+def _add(block: Document, delta: Document) -> None:
+    for name, value in delta.items():
+        if name != "type":
+            block[name] = block.get(name, "") + value

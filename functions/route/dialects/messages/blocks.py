@@ -1,0 +1,192 @@
+"""Blocks of a streamed message, mended: one after another, numbered without gaps, each begun once and ended.
+
+Several clients keep only one block open, find blocks by their number in a list, or read a tool's input from its
+deltas alone. What comes for a block while another is open waits until that one has ended.
+"""
+
+from dataclasses import dataclass, field
+
+from route.dialects import base
+from route.dialects.base import BadAnswer, Document, encoded, text
+from route.dialects.damage import Repairs, bounded, whole_number
+from route.dialects.messages.pieces import EMPTY, HOLDERS, mend_content, mend_delta
+from route.dialects.sse import Event, encode, rewritten
+
+_ONE_KIND = ("text", "thinking", "tool_use")
+
+
+@dataclass(slots=True)
+class Item:
+    """An event on its way. `event`: as it came; None: it is ours. `changed`: the document has been."""
+
+    document: Document
+    event: Event | None = None
+    changed: bool = False
+
+    def sent(self) -> Event:
+        if self.event is not None:
+            return rewritten(self.event, data=encoded(self.document)) if self.changed else self.event
+        kind, data = text(self.document.get("type")), encoded(self.document)
+        return Event(encode(data, kind), kind, data)
+
+    @property
+    def size(self) -> int:
+        return len(self.event.raw) if self.event else 0
+
+
+@dataclass(slots=True)
+class _Block:
+    """`index`: the provider's. `input`: what its start said of a tool's input, as JSON, until a delta says it.
+
+    `is_sealed`: nothing but its stop can follow.
+    """
+
+    index: int
+    number: int
+    kind: str
+    input: str = ""
+    is_sealed: bool = False
+    is_ended: bool = False
+    waiting: list[Item] = field(default_factory=list)
+
+
+class Blocks:
+    """The blocks of one message. `has_calls`: a tool of the caller's has been called."""
+
+    def __init__(self, repairs: Repairs) -> None:
+        self.has_calls = False
+        self._repairs = repairs
+        self._live: dict[int, _Block] = {}  # those that have not ended, by the provider's index
+        self._order: list[_Block] = []  # the one that is open, and those that wait for its end
+        self._begun = 0
+        self._last = -1
+        self._held = 0
+        self._ids: set[str] = set()
+        self._out: list[Event] = []
+
+    def start(self, item: Item, *seeds: str | bytes) -> list[Event]:
+        index = self._index(item, self._last + 1)
+        content = item.document.get("content_block")
+        if not isinstance(content, dict):
+            raise BadAnswer("a block begins without being said what it is")
+        start = mend_content(content, self._ids, self._repairs, *seeds, self._begun)
+        self._mark(item)
+        if index in self._live:
+            self._end(self._live[index])
+        elif self._order and self._order[0].is_sealed:
+            self._end(self._order[0])
+        self.has_calls = self.has_calls or start.kind == "tool_use"
+        block = self._begin(index, start.kind, item)
+        block.input = start.input
+        if start.delta is not None:
+            self._give(block, _delta(start.delta))
+        return self._flushed()
+
+    def delta(self, item: Item) -> list[Event]:
+        index = self._index(item, self._last)
+        delta = item.document.get("delta")
+        if not isinstance(delta, dict):
+            raise BadAnswer("a block's delta is no object")
+        kind, said = mend_delta(delta, self._repairs)
+        self._mark(item)
+        block = self._live.get(index)
+        if block is None and said == "":
+            self._repairs.note("delta")
+            return self._flushed()
+        holder = HOLDERS.get(kind)
+        if block is None or (holder and block.kind in _ONE_KIND and block.kind != holder):
+            block = self._begin_for(index, kind)
+        if kind == "input_json_delta":
+            if block.kind in EMPTY:
+                raise BadAnswer("a tool's input stands in a block of another kind")
+            block.input = "" if said else block.input
+        block.is_sealed = block.is_sealed or kind == "signature_delta"
+        self._give(block, item)
+        return self._flushed()
+
+    def stop(self, item: Item) -> list[Event]:
+        index = self._index(item, self._last)
+        self._mark(item)
+        if index in self._live:
+            self._end(self._live[index], item)
+        else:
+            self._repairs.note("block_stop")
+        return self._flushed()
+
+    def end(self) -> list[Event]:
+        """All blocks are ended: what follows is the message's own."""
+        while self._order:
+            self._end(self._order[0])
+        return self._flushed()
+
+    def _mark(self, item: Item) -> None:
+        item.changed = self._repairs.settle() or item.changed
+
+    def _flushed(self) -> list[Event]:
+        self._repairs.settle()
+        out, self._out = self._out, []
+        return out
+
+    def _index(self, item: Item, otherwise: int) -> int:
+        said = whole_number(item.document.get("index"))
+        return otherwise if said is None else said
+
+    def _begin(self, index: int, kind: str, item: Item) -> _Block:
+        block = _Block(index, self._begun, kind)
+        self._live[index] = block
+        self._order.append(block)
+        self._last = index
+        self._begun += 1
+        bounded(self._begun)
+        self._give(block, item)
+        return block
+
+    def _begin_for(self, index: int, kind: str) -> _Block:
+        """A block that nobody began, for a delta that says what it is."""
+        if kind not in HOLDERS:
+            raise BadAnswer("a delta belongs to no block")
+        if index in self._live:
+            self._end(self._live[index])
+        self._repairs.note("block_start")
+        content = dict(EMPTY[HOLDERS[kind]])
+        return self._begin(index, content["type"], Item({"type": "content_block_start", "content_block": content}))
+
+    def _end(self, block: _Block, item: Item | None = None) -> None:
+        """With the provider's own stop, or where it has none with ours."""
+        if block.input:
+            self._give(block, _delta({"type": "input_json_delta", "partial_json": block.input}))
+        if item is None:
+            self._repairs.note("block_stop")
+        self._give(block, item or Item({"type": "content_block_stop"}))
+        del self._live[block.index]
+        block.is_ended = True
+        while self._order and self._order[0].is_ended:
+            self._order.pop(0)
+            self._open_next()
+
+    def _open_next(self) -> None:
+        if self._order:
+            waiting, self._order[0].waiting = self._order[0].waiting, []
+            self._held -= sum(item.size for item in waiting)
+            self._out += [item.sent() for item in waiting]
+
+    def _give(self, block: _Block, item: Item) -> None:
+        index = item.document.get("index")
+        if type(index) is not int or index != block.number:
+            item.document["index"] = block.number
+            if item.event is not None:
+                item.changed = True
+                self._repairs.note("block_index")
+        if block is self._order[0]:
+            if len(self._order) > 1 and item.event is not None:
+                self._repairs.note("block_order")
+            self._out.append(item.sent())
+            return
+        block.waiting.append(item)
+        self._held += item.size
+        if self._held > base.MAX_HELD_BYTES:
+            raise BadAnswer("a block of the answer does not end")
+
+
+def _delta(delta: Document) -> Item:
+    return Item({"type": "content_block_delta", "delta": delta})

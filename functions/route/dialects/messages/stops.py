@@ -1,0 +1,23 @@
+"""Why a model stopped, in Anthropic's words."""
+
+from route.dialects.neutral import Stop
+
+_WORDS = {
+    Stop.END: "end_turn",
+    Stop.LENGTH: "max_tokens",
+    Stop.STOP_SEQUENCE: "stop_sequence",
+    Stop.TOOL_CALLS: "tool_use",
+    Stop.REFUSAL: "refusal",
+    Stop.PAUSE: "pause_turn",
+    Stop.CONTEXT_FULL: "model_context_window_exceeded",
+}
+_STOPS = {word: stop for stop, word in _WORDS.items()}
+
+
+def read(word: str) -> Stop | str:
+    """A word that is not known here passes as it came."""
+    return _STOPS.get(word, word)
+
+
+def write(stop: Stop | str) -> str:
+    return _WORDS[stop] if isinstance(stop, Stop) else stop

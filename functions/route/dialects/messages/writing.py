@@ -1,0 +1,202 @@
+"""From the neutral form to the body of a request for Anthropic's messages."""
+
+from typing import Any
+
+from route.dialects.base import Document
+from route.dialects.conversion import Target
+from route.dialects.fields import Report
+from route.dialects.messages import reasoning
+from route.dialects.messages.cache_marks import CacheMarks
+from route.dialects.messages.ids import tool_name
+from route.dialects.messages.turns import FREE_INPUT, History
+from route.dialects.neutral import Format, NeutralRequest, Option, Tool, ToolChoice
+
+MAX_TOKENS = 8192
+"""Where neither the caller nor the catalog says how long an answer may be: Anthropic must be told."""
+MAX_USER_ID = 256
+MIN_TOP_P_WITH_THINKING = 0.95
+_REFUSED = ("n", "logprobs")
+_CHOICES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
+_FREE = {"type": "object", "properties": {FREE_INPUT: {"type": "string"}}, "required": [FREE_INPUT]}
+
+
+class _Options:
+    """A request's settings. What is not taken counts as dropped, or as refused where it matters."""
+
+    def __init__(self, request: NeutralRequest, report: Report) -> None:
+        self._left = dict(request.options)
+        self._report = report
+
+    def take(self, name: str) -> Option | None:
+        return self._left.pop(name, None)
+
+    def value(self, name: str) -> Any:
+        option = self.take(name)
+        return None if option is None else option.value
+
+    def lose(self, *names: str) -> None:
+        """Drops those that were not taken."""
+        for name in names:
+            if option := self.take(name):
+                self._report.drop(option.at)
+
+    def finish(self) -> None:
+        for name, option in self._left.items():
+            if name not in _REFUSED:
+                self._report.drop(option.at)
+            elif (name, option.value) != ("n", 1):
+                self._report.refuse(option.at)
+
+
+def write_request(request: NeutralRequest, target: Target, report: Report) -> Document:
+    """What cannot be said goes into the report; the body is one that Anthropic takes all the same."""
+    marks = CacheMarks(report, are_taken=target.cache_control is not False)
+    options = _Options(request, report)
+    history = History(target, report, marks)
+    for turn in request.turns:
+        history.add(turn)
+    limit = _max_tokens(options.take("max_output_tokens"), target, report)
+    body: Document = {"model": target.wire_model, "max_tokens": limit, "stream": request.stream}
+    body |= {"system": history.system} if history.system else {}
+    body |= {"messages": history.messages()}
+    thinking = _thinking(options.take("reasoning"), target, report, reasoning.Room(limit, history.allows_budget))
+    is_thinking = reasoning.is_thinking(thinking)
+    body |= thinking
+    body |= _tools(request, history, report, marks)
+    body |= _tool_choice(request, options, report, is_thinking=is_thinking)
+    body |= _sampling(options, target, report, is_thinking=is_thinking)
+    body |= _stops(options.take("stop"), report)
+    body |= _user(options.take("user"), report)
+    if output_format := _format(options.take("format"), target, report):
+        body["output_config"] = body.get("output_config", {}) | {"format": output_format}
+    options.finish()
+    marks.limit(body)
+    return body
+
+
+def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
+    most = target.max_output_tokens
+    if option is None:
+        return most or MAX_TOKENS
+    if most is not None and option.value > most:
+        report.drop(option.at)
+        return most
+    return max(int(option.value), 1)
+
+
+def _thinking(option: Option | None, target: Target, report: Report, room: reasoning.Room) -> Document:
+    if option is None:
+        return {}
+    written = reasoning.write(option.value, target.thinking, room)
+    if written is None:
+        report.drop(option.at)
+    return written or {}
+
+
+def _tools(request: NeutralRequest, history: History, report: Report, marks: CacheMarks) -> Document:
+    """Tools that were called and are there no more are declared all the same, and may not be called."""
+    for hosted in request.hosted_tools:
+        (report.drop if request.tools else report.refuse)(hosted.at)
+    tools: dict[str, Document] = {}
+    for tool in request.tools:
+        written = _tool(tool, report)
+        if written["name"] in tools:
+            report.drop(tool.at)
+        else:
+            tools[written["name"]] = marks.put(written, tool.cache, tool.at)
+    if not tools and history.called:
+        gone = [_tool(Tool(name), report) for name in history.called]
+        return {"tools": gone, "tool_choice": {"type": "none"}}
+    return {"tools": list(tools.values())} if tools else {}
+
+
+def _tool(tool: Tool, report: Report) -> Document:
+    name = tool_name(tool.namespace, tool.name)
+    if not tool.namespace and name != tool.name:
+        # The caller would not know the call of a tool by another name.
+        report.refuse(tool.at)
+    written: Document = {"name": name}
+    if tool.description:
+        written["description"] = tool.description
+    schema = _FREE if tool.free else tool.parameters or {"type": "object", "properties": {}}
+    written["input_schema"] = schema if schema.get("type") == "object" else {**schema, "type": "object"}
+    return written | ({"strict": True} if tool.strict else {})
+
+
+def _tool_choice(request: NeutralRequest, options: _Options, report: Report, *, is_thinking: bool) -> Document:
+    """Without tools Anthropic takes no choice."""
+    option, parallel = options.take("tool_choice"), options.take("parallel_tool_calls")
+    choice: ToolChoice = option.value if option else ToolChoice("auto")
+    is_forced = choice.mode in ("required", "named")
+    if not request.tools:
+        for said in (one for one in (option, parallel) if one):
+            (report.refuse if is_forced and said is option else report.drop)(said.at)
+        return {}
+    names = [tool_name(tool.namespace, tool.name) for tool in request.tools if tool.name == choice.name]
+    written: Document = {"type": _CHOICES[choice.mode]} if option else {}
+    if option and choice.mode == "named" and not names:
+        report.refuse(option.at)
+        written = {}
+    elif option and is_forced and is_thinking:
+        # A model that thinks cannot be forced.
+        report.drop(option.at)
+        written = {}
+    elif choice.mode == "named":
+        written["name"] = names[0]
+    if parallel and parallel.value is False and choice.mode != "none":
+        written = {"type": "auto"} | written | {"disable_parallel_tool_use": True}
+    return {"tool_choice": written} if written else {}
+
+
+def _sampling(options: _Options, target: Target, report: Report, *, is_thinking: bool) -> Document:
+    """Anthropic takes one of temperature and top_p; with thinking no more than a top_p near 1."""
+    if target.sampling is False:
+        options.lose("temperature", "top_p", "top_k")
+        return {}
+    written: Document = {}
+    temperature, top_p = options.take("temperature"), options.take("top_p")
+    if temperature is not None:
+        written["temperature"] = min(temperature.value, 1)
+        if written["temperature"] != temperature.value or (is_thinking and temperature.value != 1):
+            report.drop(temperature.at)
+    if is_thinking:
+        options.lose("top_k")
+        written.pop("temperature", None)
+    if top_p is not None and (written or (is_thinking and top_p.value < MIN_TOP_P_WITH_THINKING)):
+        report.drop(top_p.at)
+    elif top_p is not None:
+        written["top_p"] = top_p.value
+    top_k = options.value("top_k")
+    return written | ({"top_k": top_k} if top_k is not None else {})
+
+
+def _stops(option: Option | None, report: Report) -> Document:
+    if option is None:
+        return {}
+    stops = [stop for stop in option.value if stop.strip()]
+    if len(stops) < len(option.value):
+        report.drop(option.at)
+    return {"stop_sequences": stops} if stops else {}
+
+
+def _user(option: Option | None, report: Report) -> Document:
+    if option is None:
+        return {}
+    if len(option.value) > MAX_USER_ID:
+        report.drop(option.at)
+        return {}
+    return {"metadata": {"user_id": option.value}}
+
+
+def _format(option: Option | None, target: Target, report: Report) -> Document | None:
+    """A schema alone: Anthropic knows no JSON without one, and no name of one."""
+    if option is None:
+        return None
+    wanted: Format = option.value
+    if wanted.kind != "json_schema" or wanted.schema is None or target.structured_output is False:
+        report.refuse(option.at)
+        return None
+    for name in ("name", "description"):
+        if getattr(wanted, name):
+            report.drop(f"{option.at}.{name}")
+    return {"type": "json_schema", "schema": wanted.schema}

@@ -1,0 +1,159 @@
+"""An answer on its way from one dialect to another: the provider's reader, a translation, the caller's reader.
+
+The provider's own reader meters the answer, checks that it is whole, and holds back its head and tail; the
+caller's reader does the same with what was written for it. So a translated stream falls through, fails and ends
+under the very rules of one that passes untouched.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from route.dialects.base import BadAnswer, Document, Reader, dump, parse_object
+from route.dialects.conversion import AnswerReading, AnswerWriting
+from route.dialects.neutral import Closed, Counted, Delta, Event, Finished, Opened, Sealed
+from route.dialects.sse import Splitter
+
+InBlock = Opened | Delta | Sealed | Closed
+
+
+class Step(Protocol):
+    """Changes events on their way: a filter or a repair. Stateful: one for each answer."""
+
+    def feed(self, event: Event) -> Iterable[Event]:
+        """What becomes of this event; what is held back comes before the event that ends it."""
+
+
+class InOrder:
+    """Blocks strictly one after another, as several clients need, numbered without gaps, all closed in the end.
+
+    What comes for a block while another is open waits until that one is closed.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, int] = {}
+        self._waiting: dict[int, dict[int, list[InBlock]]] = defaultdict(dict)
+        self._numbers: dict[int, dict[int, int]] = defaultdict(dict)
+        self._closed: set[tuple[int, int]] = set()
+
+    def feed(self, event: Event) -> Iterable[Event]:
+        if isinstance(event, Finished):
+            return [*self._close_all(event.choice), event]
+        return self._place(event) if isinstance(event, InBlock) else [event]
+
+    def _place(self, event: InBlock) -> list[Event]:
+        choice, block = event.choice, event.block
+        if (choice, block) in self._closed:
+            if isinstance(event, Delta) and event.text.strip():
+                raise BadAnswer("the answer goes on with a part that it had ended")
+            return []
+        if self._open.setdefault(choice, block) != block:
+            self._waiting[choice].setdefault(block, []).append(event)
+            return []
+        numbers = self._numbers[choice]
+        passed: list[Event] = [replace(event, block=numbers.setdefault(block, len(numbers)))]
+        if isinstance(event, Closed):
+            self._closed.add((choice, block))
+            del self._open[choice]
+            passed += self._next(choice)
+        return passed
+
+    def _next(self, choice: int) -> list[Event]:
+        """The block that has waited longest, and after it the next one if it has ended already."""
+        waiting = self._waiting[choice]
+        events = waiting.pop(next(iter(waiting))) if waiting else []
+        return [passed for event in events for passed in self._place(event)]
+
+    def _close_all(self, choice: int) -> list[Event]:
+        passed: list[Event] = []
+        while choice in self._open:
+            passed += self._place(Closed(choice, self._open[choice]))
+        return passed
+
+
+class Translated(Reader):
+    """A reader of a provider's dialect that speaks the caller's.
+
+    `inner` reads what the provider sends, `outer` what is written for the caller. What is metered is the inner
+    one's, since that is what will be billed.
+    """
+
+    def __init__(
+        self,
+        inner: Reader,
+        outer: Reader,
+        reading: AnswerReading,
+        steps: Sequence[Step],
+        writing: AnswerWriting,
+        *,
+        stream: bool,
+    ) -> None:
+        self._inner, self._outer = inner, outer
+        self._reading, self._writing = reading, writing
+        # A step may add or take away blocks, so that they are put in order again after it.
+        self._steps: tuple[Step, ...] = (InOrder(), *steps, *([InOrder()] if steps else []))
+        self._stream = stream
+        self._splitter = Splitter()
+        self._counted = False
+        self._late = b""
+        super().__init__()
+
+    def feed(self, chunk: bytes) -> bytes:
+        ready = self._inner.feed(chunk)
+        self._meter()
+        if not self._stream or not ready:
+            return b""
+        passed = self._outer.feed(self._translated(ready))
+        self.content_seen = self._outer.content_seen
+        return passed
+
+    def end(self) -> None:
+        self._inner.end()
+        self._meter()
+        rest = self._inner.tail(None)
+        written = self._translated(rest) + self._closing() if self._stream else self._whole(rest)
+        self._late = self._outer.feed(written)
+        self._outer.end()
+        self.content_seen = True
+
+    def tail(self, receipt: Document | None) -> bytes:
+        return self._late + self._outer.tail(receipt)
+
+    def _meter(self) -> None:
+        inner = self._inner
+        self.usage, self.usage_is_sound = inner.usage, inner.usage_is_sound
+        self.served_model, self.served_by = inner.served_model, inner.served_by
+        self.reported_usd, self.tool_calls = inner.reported_usd, inner.tool_calls
+        self.output_chars, self.began, self.done = inner.output_chars, inner.began, inner.done
+        self.repaired = inner.repaired
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the answer said and the caller's dialect cannot say."""
+        return tuple(sorted({*self._reading.report.dropped, *self._writing.report.dropped}))
+
+    def _translated(self, data: bytes) -> bytes:
+        said = [event for event in self._splitter.feed(data) if event.data is not None]
+        return self._written(event for one in said for event in self._reading.feed(one))
+
+    def _written(self, events: Iterable[Event]) -> bytes:
+        return b"".join(self._writing.feed(event) for event in self._stepped(events))
+
+    def _stepped(self, events: Iterable[Event]) -> list[Event]:
+        passed = list(events)
+        self._counted = self._counted or any(isinstance(event, Counted) for event in passed)
+        for step in self._steps:
+            passed = [after for event in passed for after in step.feed(event)]
+        return passed
+
+    def _closing(self) -> bytes:
+        return self._written([*self._reading.end(), *self._estimate()]) + self._writing.end()
+
+    def _estimate(self) -> list[Event]:
+        """Several clients fail without any usage, so that where the provider gave none the caller gets ours."""
+        return [] if self._counted else [Counted(self._inner.seen_usage)]
+
+    def _whole(self, data: bytes) -> bytes:
+        events = self._stepped(self._reading.whole(parse_object(data)))
+        return dump(self._writing.whole([*events, *self._estimate()]))

@@ -1,0 +1,47 @@
+"""Adding to the system prompt of a body, in the dialect's own shape. The body itself stays as it is."""
+
+from collections.abc import Callable, Mapping
+
+from route.dialects.base import Document
+
+_SYSTEM_ROLES = ("system", "developer")
+
+
+def _chat(body: Document, text: str) -> Document:
+    """To the last of the system messages that the conversation begins with; without one, as the first message."""
+    messages = list(body.get("messages") or [])
+    leading = 0
+    while leading < len(messages) and _role(messages[leading]) in _SYSTEM_ROLES:
+        leading += 1
+    if not leading:
+        return {**body, "messages": [{"role": "system", "content": text}, *messages]}
+    last = messages[leading - 1]
+    messages[leading - 1] = {**last, "content": _joined(last.get("content"), text)}
+    return {**body, "messages": messages}
+
+
+def _messages(body: Document, text: str) -> Document:
+    return {**body, "system": _joined(body.get("system"), text)}
+
+
+def _responses(body: Document, text: str) -> Document:
+    return {**body, "instructions": _joined(body.get("instructions"), text)}
+
+
+def _joined(content: object, text: str) -> object:
+    """After what stands there: a text, or blocks, of which those before keep their cache marks."""
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": text}]
+    return f"{content}\n\n{text}" if isinstance(content, str) and content else text
+
+
+def _role(message: object) -> object:
+    return message.get("role") if isinstance(message, Mapping) else None
+
+
+APPEND_SYSTEM: dict[str, Callable[[Document, str], Document]] = {
+    "chat": _chat,
+    "messages": _messages,
+    "responses": _responses,
+}
+"""By dialect: the body with a text added at the end of its system prompt."""

@@ -1,0 +1,145 @@
+"""Tool calls that a model wrote into its text instead of calling: see `repair_tool_calls`.
+
+A call is recognised by the name of a tool that the request declared, in one of these forms; every other text and
+every other code fence stays as it is:
+
+    {"name": "read", "arguments": {"path": "a"}}        also "parameters" or "input", and a list of such objects
+    the same in a code fence of its own
+    <tool_call>{"name": …}</tool_call>                   and <function=read>{"path": "a"}</function>
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from route.dialects.neutral import Closed, Delta, Event, Finished, Kind, Opened, Stop
+
+_FORMS = re.compile(
+    r"<tool_call>\s*(?P<xml>.*?)\s*</tool_call>"
+    r"|<function=(?P<function>[^>\s]{1,128})>\s*(?P<body>.*?)\s*</function>"
+    r"|```[a-zA-Z_]*[ \t]*\r?\n(?P<fence>.*?)\r?\n?```",
+    re.DOTALL,
+)
+_BARE = re.compile(r"(?:\[\s*)?\{\s*\"")
+_MAX_TRIES = 50
+_DECODER = json.JSONDecoder()
+_ARGUMENTS = ("arguments", "parameters", "input")
+_FIRST_NEW_BLOCK = 1_000_000
+_CALLS = list[tuple[str, str]]
+
+
+class RepairToolCalls:
+    """Holds each text until its end, since only then it is known what it was. `names`: the declared tools."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._texts: dict[tuple[int, int], list[str]] = {}
+        self._opened: dict[tuple[int, int], Opened] = {}
+        self._repaired: set[int] = set()
+        self._next = _FIRST_NEW_BLOCK
+
+    def feed(self, event: Event) -> Iterable[Event]:
+        if not self._names:
+            return [event]
+        if isinstance(event, Finished):
+            is_hidden = event.choice in self._repaired and event.stop == Stop.END
+            return [replace(event, stop=Stop.TOOL_CALLS) if is_hidden else event]
+        if isinstance(event, Opened) and event.kind is Kind.TEXT:
+            self._opened[event.choice, event.block] = event
+            self._texts[event.choice, event.block] = []
+            return []
+        if not isinstance(event, Delta | Closed) or (event.choice, event.block) not in self._texts:
+            return [event]
+        if isinstance(event, Delta):
+            self._texts[event.choice, event.block].append(event.text)
+            return []
+        return self._settle(event)
+
+    def _settle(self, closed: Closed) -> list[Event]:
+        place = (closed.choice, closed.block)
+        text = "".join(self._texts.pop(place))
+        opened = self._opened.pop(place)
+        left, calls = calls_in(text, self._names)
+        if not calls:
+            return [opened, Delta(*place, text), closed] if text else [opened, closed]
+        self._repaired.add(closed.choice)
+        said: list[Event] = [opened, Delta(*place, left), closed] if left.strip() else []
+        return [*said, *(event for call in calls for event in self._call(closed.choice, *call))]
+
+    def _call(self, choice: int, name: str, arguments: str) -> list[Event]:
+        block, self._next = self._next, self._next + 1
+        digest = hashlib.sha256(
+            f"{choice}\x1f{block}\x1f{name}\x1f{arguments}".encode(errors="replace")
+        ).hexdigest()
+        opened = Opened(choice, block, Kind.TOOL_CALL, id=f"call_{digest[:24]}", name=name)
+        return [opened, Delta(choice, block, arguments), Closed(choice, block)]
+
+
+def calls_in(text: str, names: frozenset[str]) -> tuple[str, _CALLS]:
+    """The text without its calls, and the calls: (name, arguments as JSON text), in their order."""
+    calls: _CALLS = []
+    left, end = [], 0
+    for form in _FORMS.finditer(text):
+        left.append(_without_bare(text[end : form.start()], names, calls))
+        found = _calls_of(_written_in(form), names)
+        calls += found
+        left.append("" if found else form[0])
+        end = form.end()
+    left.append(_without_bare(text[end:], names, calls))
+    return ("".join(left).strip() if calls else text), calls
+
+
+def _written_in(form: re.Match[str]) -> Any:
+    """What stands between the tags or in the fence."""
+    if form["function"]:
+        return {"name": form["function"], "arguments": _parsed(form["body"])}
+    return _parsed(form["xml"] or form["fence"] or "")
+
+
+def _without_bare(text: str, names: frozenset[str], calls: _CALLS) -> str:
+    """Prose without the calls that stand in it as plain JSON; they are added to `calls`."""
+    left, at = [], 0
+    for start in list(_BARE.finditer(text))[:_MAX_TRIES]:
+        if start.start() < at:
+            continue
+        try:
+            document, end = _DECODER.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            continue
+        if found := _calls_of(document, names):
+            calls += found
+            left.append(text[at : start.start()])
+            at = end
+    return "".join([*left, text[at:]])
+
+
+def _parsed(text: str) -> Any:
+    """A JSON value, or None."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _calls_of(document: Any, names: frozenset[str]) -> _CALLS:
+    """All or nothing: a list in which one is no call is no list of calls."""
+    items: Sequence[Any] = document if isinstance(document, list) else [document]
+    calls = [_call_of(item, names) for item in items]
+    known = [call for call in calls if call is not None]
+    return known if len(known) == len(calls) else []
+
+
+def _call_of(item: Any, names: frozenset[str]) -> tuple[str, str] | None:
+    if not isinstance(item, Mapping):
+        return None
+    inner = item["function"] if isinstance(item.get("function"), Mapping) else item
+    name = inner.get("name")
+    arguments = next((inner[key] for key in _ARGUMENTS if key in inner), None)
+    if isinstance(arguments, str):
+        arguments = _parsed(arguments)
+    if not isinstance(name, str) or name not in names or not isinstance(arguments, Mapping):
+        return None
+    return name, json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,280 @@
+"""From an answer on the wire to events: a whole response, or the stream of one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.usage import from_responses
+from route.dialects import sse
+from route.dialects.base import BadAnswer, dump, mapping, maps, parse_object, text
+from route.dialects.conversion import AnswerReading
+from route.dialects.fields import Report
+from route.dialects.neutral import (
+    Began,
+    Closed,
+    Counted,
+    Delta,
+    Document,
+    Event,
+    Finished,
+    Kind,
+    Logprobs,
+    Opened,
+    Sealed,
+    Stop,
+)
+from route.dialects.responses.response_object import ECHOED
+from route.dialects.responses.seals import unpack
+
+_BEGIN = ("response.created", "response.queued", "response.in_progress")
+_END = ("response.completed", "response.incomplete")
+_CUT_SHORT = {"max_output_tokens": Stop.LENGTH, "content_filter": Stop.REFUSAL}
+_PARTS = {"output_text": (Kind.TEXT, "text"), "refusal": (Kind.REFUSAL, "refusal")}
+_PLACED = (Kind.TEXT, Kind.REFUSAL)
+_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+_STREAMED: Mapping[str, tuple[Kind, str]] = {
+    "response.output_text.delta": (Kind.TEXT, "content_index"),
+    "response.refusal.delta": (Kind.REFUSAL, "content_index"),
+    "response.reasoning_summary_text.delta": (Kind.THINKING, "summary_index"),
+    "response.reasoning_text.delta": (Kind.THINKING, "content_index"),
+    "response.function_call_arguments.delta": (Kind.TOOL_CALL, ""),
+    "response.custom_tool_call_input.delta": (Kind.TOOL_CALL, ""),
+}
+"""What a delta is more of, and which field says of which part of the item."""
+_LATEST = 2**53
+_KNOWN = frozenset(ECHOED) - {"service_tier"} | {
+    *("id", "object", "created_at", "completed_at", "status", "error", "incomplete_details", "model", "output"),
+    *("usage", "store", "text", "prompt_cache_retention", "prompt_cache_options"),
+}
+"""Of a response: what is read here, and what only says again what was asked."""
+
+_Key = tuple[int, Kind, int]
+"""An item's number, what is said, and the part's place; reasoning and calls are one part each."""
+
+
+@dataclass(slots=True)
+class _Block:
+    number: int
+    chars: int = 0
+    source: str = ""
+    part: int = 0
+    logprobs: bool = False
+
+
+class ResponsesReading(AnswerReading):
+    """Blocks open with the first that is said of them, so that none is there that says nothing.
+
+    What an item holds when it ends is the measure: whatever its deltas have left out is made up for.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self._began = False
+        self._blocks: dict[_Key, _Block] = {}
+        self._items: dict[int, int] = {}
+        self._seen = 0
+        self._ended: set[int] = set()
+        self._called = False
+
+    def whole(self, document: Document) -> Iterable[Event]:
+        return [*self._begin(document), *self._end(document)]
+
+    def feed(self, event: sse.Event) -> Iterable[Event]:
+        document = parse_object(event.data or b"")
+        kind = text(document.get("type")) or event.name
+        item = mapping(document.get("item"))
+        if kind in _BEGIN:
+            return self._begin(mapping(document.get("response")))
+        if kind in _END:
+            return self._end(mapping(document.get("response")))
+        number = self._item_at(document.get("output_index"), is_new=kind == "response.output_item.added")
+        if kind in _STREAMED:
+            return self._delta(kind, number, document)
+        if kind == "response.output_item.added" and text(item.get("type")) in _CALLS:
+            return self._call(number, item)
+        if kind == "response.output_item.done":
+            return self._item(number, item)
+        return ()
+
+    def _item_at(self, place: object, *, is_new: bool) -> int:
+        """Items are counted as they are added, since some servers give all of them the same place."""
+        index = _number(place)
+        if is_new or index not in self._items:
+            self._items[index] = self._seen
+            self._seen += 1
+        return self._items[index]
+
+    def _begin(self, response: Mapping[str, Any]) -> list[Event]:
+        if self._began:
+            return []
+        self._began = True
+        return [Began(text(response.get("id")), text(response.get("model")), _seconds(response.get("created_at")))]
+
+    def _delta(self, kind: str, number: int, document: Document) -> list[Event]:
+        said, (of, part_name) = text(document.get("delta")), _STREAMED[kind]
+        part = _number(document.get(part_name)) if part_name else 0
+        if not said:
+            return []
+        if of is Kind.TOOL_CALL and (number, of, 0) not in self._blocks:
+            raise BadAnswer("the stream has arguments of a call that it has not named")
+        events, block = self._block((number, of, part if of in _PLACED else 0))
+        if of is Kind.THINKING:
+            # A summary is about the reasoning that it stands beside: whichever is said first is the one told.
+            block.source = block.source or kind
+            if block.source != kind:
+                self.report.drop("output[].content" if "summary" in block.source else "output[].summary")
+                return events
+            said = f"\n\n{said}" if part != block.part and block.chars else said
+            block.part = part
+        return [*events, *_more(block, said), *_logprobs(block, document.get("logprobs"))]
+
+    def _block(self, key: _Key, **call: Any) -> tuple[list[Event], _Block]:
+        """The block of a part, and its beginning if it has not begun."""
+        if key in self._blocks:
+            return [], self._blocks[key]
+        block = self._blocks[key] = _Block(len(self._blocks))
+        return [Opened(0, block.number, key[1], **call)], block
+
+    def _call(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+        self._called = True
+        name = text(item.get("name"))
+        if not name:
+            raise BadAnswer("the answer calls a tool without a name")
+        events, _ = self._block(
+            (number, Kind.TOOL_CALL, 0),
+            id=text(item.get("call_id")) or text(item.get("id")),
+            name=name,
+            namespace=text(item.get("namespace")),
+            free=item.get("type") == "custom_tool_call",
+        )
+        return events
+
+    def _item(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+        """An item that has ended: what has not been said of it, and the end of its blocks."""
+        if number in self._ended:
+            return []
+        self._ended.add(number)
+        kind = text(item.get("type"))
+        if kind == "message":
+            events = self._message(number, item)
+        elif kind == "reasoning":
+            events = self._reasoning(number, item)
+        elif kind in _CALLS:
+            events = self._call(number, item)
+            events += _rest(self._blocks[number, Kind.TOOL_CALL, 0], _arguments(item.get(_CALLS[kind])))
+        else:
+            self.report.drop(f"output[].{kind or 'type'}")
+            events = []
+        return [*events, *(Closed(0, block.number) for key, block in self._blocks.items() if key[0] == number)]
+
+    def _message(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+        if item.get("phase"):
+            self.report.drop("output[].phase")
+        events: list[Event] = []
+        for place, part in enumerate(maps(item.get("content"))):
+            kind, name = _PARTS.get(text(part.get("type")), (None, ""))
+            if kind is None:
+                self.report.drop(f"output[].content[].{text(part.get('type')) or 'type'}")
+                continue
+            if part.get("annotations"):
+                self.report.drop("output[].content[].annotations")
+            said = text(part.get(name))
+            if not said and (number, kind, place) not in self._blocks:
+                continue
+            opened, block = self._block((number, kind, place))
+            events += [*opened, *_rest(block, said)]
+            if not block.logprobs:
+                # A part that ends has those of all its deltas again.
+                events += _logprobs(block, part.get("logprobs"))
+        return events
+
+    def _reasoning(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+        seal = unpack(text(item.get("encrypted_content")))
+        is_sealed = bool(seal.signature or seal.redacted or seal.encrypted)
+        summary, content = (
+            "\n\n".join(filter(None, [text(part.get("text")) for part in maps(item.get(name))]))
+            for name in ("summary", "content")
+        )
+        key = (number, Kind.THINKING, 0)
+        if not (summary or content or is_sealed or key in self._blocks):
+            return []
+        events, block = self._block(key)
+        if not block.source:
+            if summary and content:
+                self.report.drop("output[].content")
+            events += _rest(block, summary or content)
+        if is_sealed:
+            events.append(Sealed(0, block.number, seal.signature, seal.redacted, seal.encrypted))
+        return events
+
+    def _end(self, response: Mapping[str, Any]) -> list[Event]:
+        output = maps(response.get("output"))
+        events: list[Event] = []
+        if not self._seen or self._seen == len(output):
+            # What was not streamed to its end stands here; of a whole answer that is everything.
+            for number, item in enumerate(output):
+                events += self._item(number, item)
+        for name, value in response.items():
+            if value and name not in _KNOWN:
+                self.report.drop(name)
+        events.append(Finished(0, self._stop(response)))
+        usage = response.get("usage")
+        if isinstance(usage, Mapping):
+            cache_said = mapping(usage.get("input_tokens_details")).get("cached_tokens") is not None
+            events.append(Counted(from_responses(usage), cache_said))
+        return events
+
+    def _stop(self, response: Mapping[str, Any]) -> Stop | str:
+        if response.get("status") == "incomplete":
+            reason = text(mapping(response.get("incomplete_details")).get("reason"))
+            return _CUT_SHORT.get(reason) or reason or Stop.LENGTH
+        return Stop.TOOL_CALLS if self._called else Stop.END
+
+
+def _more(block: _Block, said: str) -> list[Event]:
+    block.chars += len(said)
+    return [Delta(0, block.number, said)] if said else []
+
+
+def _rest(block: _Block, whole: str) -> list[Event]:
+    """What the deltas have not said of a text."""
+    return _more(block, whole[block.chars :])
+
+
+def _logprobs(block: _Block, said: object) -> list[Event]:
+    tokens = tuple(
+        {**_token(token), "top_logprobs": [_token(one) for one in _spoken(token.get("top_logprobs"))]}
+        for token in _spoken(said)
+    )
+    block.logprobs = block.logprobs or bool(tokens)
+    return [Logprobs(0, tokens)] if tokens else []
+
+
+def _spoken(said: object) -> list[Mapping[str, Any]]:
+    return [token for token in maps(said) if isinstance(token.get("logprob"), int | float)]
+
+
+def _token(token: Mapping[str, Any]) -> Document:
+    """As chat completions have it, where the bytes are always said."""
+    said, spelt = text(token.get("token")), token.get("bytes")
+    spelt = spelt if isinstance(spelt, list) else list(said.encode("utf-8", "surrogatepass"))
+    return {"token": said, "logprob": token["logprob"], "bytes": spelt}
+
+
+def _arguments(said: object) -> str:
+    if not isinstance(said, Mapping):
+        return text(said)
+    try:
+        return dump(said).decode()
+    except RecursionError:
+        raise BadAnswer("the answer has arguments that cannot be read") from None
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value < _LATEST else None

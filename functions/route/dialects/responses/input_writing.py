@@ -1,0 +1,183 @@
+"""Writing the turns of a conversation as the `input` of a request."""
+
+from collections.abc import Callable
+
+from route.dialects.conversion import Target
+from route.dialects.fields import Report
+from route.dialects.names import wire_name
+from route.dialects.neutral import (
+    Document,
+    File,
+    Image,
+    NeutralRequest,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+
+_OWN_FILE = "file-"
+"""With what the ids of the files begin that are kept by providers of this dialect."""
+_ERROR = "Error"
+MAX_CALL_ID = 64
+MAX_TOOL_NAME = 128
+
+
+def tool_name(name: str) -> str:
+    return wire_name("", name, MAX_TOOL_NAME)
+
+
+def _call_id(call_id: str) -> str:
+    """Ids are the caller's, but for their length."""
+    return call_id if 0 < len(call_id) <= MAX_CALL_ID else wire_name("", call_id, MAX_CALL_ID)
+
+
+def write_turns(request: NeutralRequest, target: Target, report: Report) -> tuple[Document, list[Document]]:
+    """What says the system prompt, and the items."""
+    turns = list(request.turns)
+    head: Document = {}
+    if len(turns) > 1 and (text := _instructions(turns[0], report)) is not None:
+        head = {"instructions": text}
+        del turns[0]
+    free = {part.id for part in request.parts if isinstance(part, ToolCall) and part.free}
+    writing = _Items(target, report, free)
+    return head, [item for turn in turns for item in writing.turn(turn)]
+
+
+def _instructions(turn: Turn, report: Report) -> str | None:
+    """The system prompt, if it is one text."""
+    if turn.role != "system" or len(turn.parts) != 1:
+        return None
+    part = turn.parts[0]
+    if not isinstance(part, Text) or not part.text:
+        return None
+    _drop_cache(part, report)
+    return part.text
+
+
+def _drop_cache(part: Part, report: Report) -> None:
+    if part.cache is not None:
+        report.drop(f"{part.at}.cache_control")
+
+
+class _Items:
+    def __init__(self, target: Target, report: Report, free: set[str]) -> None:
+        self._target, self._report, self._free = target, report, free
+
+    def turn(self, turn: Turn) -> list[Document]:
+        """One turn's items: its texts and images in messages, and between them what is an item of its own."""
+        items: list[Document] = []
+        content: list[Document] = []
+
+        def flush() -> None:
+            if content:
+                items.append({"type": "message", "role": turn.role, "content": [*content]})
+                content.clear()
+
+        for part in turn.parts:
+            _drop_cache(part, self._report)
+            if type(part) in _ITEM:
+                item = _ITEM[type(part)](self, part)
+                flush()
+                items += [item] if item else []
+            else:
+                content += self._content(part, turn.role)
+        flush()
+        return items
+
+    def _content(self, part: Part, role: str) -> list[Document]:
+        match part:
+            case Text():
+                return [_text(part.text, "output_text" if role == "assistant" else "input_text")]
+            case Refusal() if role == "assistant":
+                return [{"type": "refusal", "refusal": part.text}]
+            case Refusal():
+                return [_text(part.text, "input_text")]
+            case Image() if role != "assistant":
+                return self._image(part)
+            case File() if role != "assistant":
+                return self._file(part)
+            case _:
+                self._report.refuse(part.at)
+                return []
+
+    def _image(self, part: Image) -> list[Document]:
+        url = part.url or (f"data:{part.media_type or 'image/png'};base64,{part.data}" if part.data else "")
+        if self._target.images is False or not (url or part.file_id.startswith(_OWN_FILE)):
+            self._report.refuse(part.at)
+            return []
+        place = {"image_url": url} if url else {"file_id": part.file_id}
+        return [{"type": "input_image", "detail": part.detail or "auto", **place}]
+
+    def _file(self, part: File) -> list[Document]:
+        if part.text:
+            return [_text(f"{part.name}\n\n{part.text}" if part.name else part.text, "input_text")]
+        if part.url:
+            return [{"type": "input_file", "file_url": part.url}]
+        if part.data:
+            media_type = part.media_type or "application/pdf"
+            name = part.name or f"document.{media_type.rpartition('/')[2]}"
+            data = f"data:{media_type};base64,{part.data}"
+            return [{"type": "input_file", "filename": name, "file_data": data}]
+        if part.file_id.startswith(_OWN_FILE):
+            return [{"type": "input_file", "file_id": part.file_id}]
+        self._report.refuse(part.at)
+        return []
+
+    def thinking(self, part: Thinking) -> Document | None:
+        """The provider knows its own reasoning by its seal, and has no use for any other."""
+        if part.signature or part.redacted:
+            self._report.refuse(part.at)
+            return None
+        if not part.encrypted:
+            self._report.drop(part.at)
+            return None
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        return {"type": "reasoning", "summary": summary, "encrypted_content": part.encrypted}
+
+    def call(self, part: ToolCall) -> Document:
+        said = {"call_id": _call_id(part.id), "name": tool_name(part.name)}
+        said |= {"namespace": part.namespace} if part.namespace else {}
+        if part.free:
+            return {"type": "custom_tool_call", **said, "input": part.arguments}
+        return {"type": "function_call", **said, "arguments": part.arguments or "{}"}
+
+    def result(self, part: ToolResult) -> Document:
+        free = part.free or part.call_id in self._free
+        for inner in part.parts:
+            _drop_cache(inner, self._report)
+        content = [said for inner in part.parts for said in self._content(inner, "user")]
+        if part.is_error and not _is_error(content):
+            content = _as_error(content)
+        plain = len(content) == 1 and content[0]["type"] == "input_text"
+        return {
+            "type": "custom_tool_call_output" if free else "function_call_output",
+            "call_id": _call_id(part.call_id),
+            "output": content[0]["text"] if plain else content or "",
+        }
+
+
+_ITEM: dict[type[Part], Callable[[_Items, Part], Document | None]] = {
+    Thinking: _Items.thinking,  # type: ignore[dict-item]
+    ToolCall: _Items.call,  # type: ignore[dict-item]
+    ToolResult: _Items.result,  # type: ignore[dict-item]
+}
+"""Parts that are no part of a message."""
+
+
+def _text(text: str, kind: str) -> Document:
+    return {"type": kind, "text": text}
+
+
+def _is_error(content: list[Document]) -> bool:
+    return bool(content) and str(content[0].get("text", "")).startswith(_ERROR)
+
+
+def _as_error(content: list[Document]) -> list[Document]:
+    """The word goes before the first text; there is no other place for it."""
+    if content and content[0]["type"] == "input_text":
+        return [_text(f"{_ERROR}: {content[0]['text']}", "input_text"), *content[1:]]
+    return [_text(_ERROR, "input_text"), *content]

@@ -1,0 +1,96 @@
+"""A damaged stream of Responses, mended before anybody sees it.
+
+The vendor's helper takes nothing before `response.created`, and no text of an item or a part that it was not
+told of. What has been left out is put back in where the events that did come say all that it takes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from route.dialects.base import BadAnswer, Document, encoded, mapping, text
+from route.dialects.sse import encode
+
+_LIFECYCLE = ("response.queued", "response.in_progress", "response.completed", "response.incomplete")
+_OF_PARTS = {"response.output_text.delta": "output_text", "response.refusal.delta": "refusal"}
+_NAMELESS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
+_PARTS: Mapping[str, Document] = {
+    "output_text": {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
+    "refusal": {"type": "refusal", "refusal": ""},
+}
+
+
+class Mender:
+    """Says what must go before an event. Stateful: one for each stream. `mended`: what it has had to put in."""
+
+    def __init__(self) -> None:
+        self.mended: set[str] = set()
+        self._created = False
+        self._items: set[object] = set()
+        self._parts: set[tuple[object, object]] = set()
+        self._ended: dict[int, object] = {}
+
+    def before(self, kind: str, document: Document) -> bytes:
+        """Events that are missing before this one. Raises BadAnswer where nothing could stand in for them."""
+        if not self._created and kind.startswith("response."):
+            self._created = True
+            return self._creation(kind, document)
+        item, part = _place(document, "output_index"), _place(document, "content_index")
+        match kind:
+            case "response.output_item.added":
+                self._items.add(item)
+            case "response.output_item.done":
+                self._ended[item] = document.get("item")
+            case "response.content_part.added":
+                self._parts.add((item, part))
+                return self._item(item, document)
+            case _ if kind in _NAMELESS and item not in self._items:
+                raise BadAnswer("the stream has arguments of a call that it has not named")
+            case _ if kind in _OF_PARTS:
+                return self._item(item, document) + self._part(item, part, _OF_PARTS[kind], document)
+        return b""
+
+    def whole(self, document: Document) -> bytes | None:
+        """The data of the last event with all items that have ended, where it says that there are none."""
+        response = mapping(document.get("response"))
+        if response.get("output") or not self._ended:
+            return None
+        self.mended.add("output")
+        output = [item for _, item in sorted(self._ended.items())]
+        return encoded({**document, "response": {**response, "output": output}})
+
+    def _creation(self, kind: str, document: Document) -> bytes:
+        if kind == "response.created":
+            return b""
+        if kind not in _LIFECYCLE or not isinstance(document.get("response"), Mapping):
+            raise BadAnswer("the stream began without its response")
+        self.mended.add("response_created")
+        began = {**document["response"], "status": "in_progress", "output": [], "usage": None}
+        return _event("response.created", document, {"response": began})
+
+    def _item(self, item: object, document: Document) -> bytes:
+        if item in self._items:
+            return b""
+        self._items.add(item)
+        self.mended.add("output_item_added")
+        message: Document = {"id": text(document.get("item_id")), "type": "message", "status": "in_progress"}
+        message |= {"role": "assistant", "content": []}
+        return _event("response.output_item.added", document, {"output_index": item, "item": message})
+
+    def _part(self, item: object, part: object, kind: str, document: Document) -> bytes:
+        if (item, part) in self._parts:
+            return b""
+        self._parts.add((item, part))
+        self.mended.add("content_part_added")
+        place = {"item_id": text(document.get("item_id")), "output_index": item, "content_index": part}
+        return _event("response.content_part.added", document, {**place, "part": _PARTS[kind]})
+
+
+def _place(document: Document, name: str) -> int:
+    value = document.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _event(kind: str, beside: Document, fields: Mapping[str, Any]) -> bytes:
+    """An event that stands in, with the number of the one before which it stands, since none is free."""
+    number = beside.get("sequence_number")
+    return encode(encoded({"type": kind, "sequence_number": number, **fields}), kind)

@@ -1,0 +1,268 @@
+"""OpenAI's responses."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from ledger.usage import from_responses, is_sound
+from route.dialects import openai_errors
+from route.dialects.base import (
+    OUR_FIELDS,
+    BadAnswer,
+    Dialect,
+    Document,
+    ErrorInAnswer,
+    Features,
+    Place,
+    Reader,
+    StreamReader,
+    UnaryReader,
+    dump,
+    mapping,
+    maps,
+    parse_object,
+    splice,
+    text,
+)
+from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.mending import Mender
+from route.dialects.responses.seals import is_ours
+from route.dialects.responses.spans import span_of
+from route.dialects.sse import Event, encode
+from route.errors import ApiError, BadRequest
+
+_TERMINAL = ("response.completed", "response.incomplete")
+_CALLS = ("function_call", "custom_tool_call")
+_OWN_TOOLS = ("function", "custom", "namespace")
+_STATES = ("prompt", "previous_response_id", "conversation")
+"""What may say what is asked when there is no `input`."""
+_SESSION_NAMES = ("session_id", "session-id", "thread_id", "thread-id")
+_LAST = 2**31 - 2
+"""Where in a stream its error stands: nobody knows how many events came before it."""
+_SAID = ("text", "refusal", "arguments", "input", "delta")
+
+
+class ResponsesStream(StreamReader):
+    """`response.created`, items with parts and deltas, and in the event that ends it the whole response again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mender = Mender()
+        self._whole = False
+
+    def place(self, event: Event) -> tuple[Place, Event]:
+        document = parse_object(event.data or b"")
+        kind = text(document.get("type")) or event.name
+        response = mapping(document.get("response"))
+        _meter(self, response)
+        if kind == "error" or document.get("error"):
+            raise ErrorInAnswer(_error(document.get("error") or document))
+        if kind == "response.failed" or response.get("status") == "failed":
+            raise ErrorInAnswer(_error(response.get("error")))
+        event = self._mended(kind, document, event)
+        if kind in _TERMINAL:
+            self.done = True
+            self._whole = bool(response)
+            return Place.TAIL, self._with_output(event, document)
+        item = mapping(document.get("item"))
+        delta = text(document.get("delta")) if kind.endswith(".delta") else ""
+        self.output_chars += len(delta)
+        if kind == "response.output_item.added":
+            self.tool_calls += item.get("type") in _CALLS
+            # An empty message promises nothing yet; a tool's name or reasoning is content.
+            return (Place.HEAD if item.get("type") == "message" else Place.CONTENT), event
+        said = delta or (kind.endswith(".done") and _chars(item or mapping(document.get("part")) or document))
+        return (Place.CONTENT if said else Place.HEAD), event
+
+    def _mended(self, kind: str, document: Document, event: Event) -> Event:
+        missing = self._mender.before(kind, document)
+        self.repaired |= self._mender.mended
+        if not missing:
+            return event
+        if not self.content_seen:
+            self._head.append(missing)
+            return event
+        return Event(missing + event.raw, event.name, event.data)
+
+    def _with_output(self, event: Event, document: Document) -> Event:
+        data = self._mender.whole(document)
+        self.repaired |= self._mender.mended
+        return event if data is None else Event(encode(data, event.name), event.name, data)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._whole
+
+    def carries_receipt(self, event: Event) -> bool:
+        return event is self._tail[-1]
+
+    def tail(self, receipt: Document | None) -> bytes:
+        if receipt is not None and self._tail:
+            self._tail[-1] = _with_receipt(self._tail[-1], receipt)
+        return super().tail(None)
+
+
+def _with_receipt(event: Event, receipt: Document) -> Event:
+    """The receipt goes into the response inside the event: SDKs keep what stands there, and hand it on alone."""
+    data = (event.data or b"{}").replace(b"\n", b" ")
+    line = data.decode("utf-8-sig", "surrogatepass")
+    span = span_of(line, "response")
+    if span is None:
+        data = splice(data, receipt)
+    else:
+        start, end = span
+        inner = splice(line[start:end].encode("utf-8", "surrogatepass"), receipt)
+        before, after = (part.encode("utf-8", "surrogatepass") for part in (line[:start], line[end:]))
+        data = before + inner + after
+    return Event(encode(data, event.name), event.name, data)
+
+
+def _error(said: object) -> Document:
+    """What a provider says of its failure, in the envelope of an error that comes instead of an answer."""
+    error = mapping(said)
+    code = text(error.get("code")) or None
+    kind = text(error.get("type"))
+    if not kind or kind == "error":
+        kind = "invalid_request_error" if _is_about_the_request(code or "") else code or "server_error"
+    message = text(error.get("message")) or text(said) or "The response failed."
+    return {"error": {"message": message, "type": kind, "param": error.get("param"), "code": code}}
+
+
+def _is_about_the_request(code: str) -> bool:
+    """Of the codes of a response's error, those that another provider would have to say as well."""
+    return code.endswith("_policy") or code.startswith(
+        ("invalid_", "image_", "unsupported_", "empty_image", "context_length", "misalignment_policy", "failed_to")
+    )
+
+
+def _chars(document: Mapping[str, Any]) -> int:
+    """How much output an item, a part, or an event that ends one holds."""
+    parts = [*maps(document.get("content")), *maps(document.get("summary"))]
+    return sum(len(text(held.get(name))) for held in (document, *parts) for name in _SAID)
+
+
+def _meter(reader: Reader, response: Mapping[str, Any]) -> None:
+    usage = response.get("usage")
+    if isinstance(usage, Mapping):
+        reader.usage, reader.usage_is_sound = from_responses(usage), is_sound(usage)
+        reader.reported_usd = usage.get("cost", reader.reported_usd)
+    reader.heard(model=response.get("model"), backend=response.get("provider"))
+
+
+def _look(reader: Reader, document: Document) -> None:
+    _meter(reader, document)
+    if document.get("status") == "failed":
+        raise ErrorInAnswer(_error(None))
+    if not isinstance(document.get("output"), list):
+        raise BadAnswer("the answer has no output")
+    for item in maps(document["output"]):
+        reader.output_chars += _chars(item)
+        reader.tool_calls += item.get("type") in _CALLS
+
+
+class ResponsesUnary(UnaryReader):
+    """A whole response. One that failed has its error inside, beside all else that a response has."""
+
+    def __init__(self) -> None:
+        super().__init__(_look)
+
+    def end(self) -> None:
+        try:
+            super().end()
+        except ErrorInAnswer as failure:
+            said = failure.document.get("error")
+            raise (ErrorInAnswer(_error(said)) if "output" in failure.document else failure) from None
+
+
+def _parts(body: Document) -> list[Mapping[str, Any]]:
+    """The parts of all messages and of all results of tools."""
+    items = maps(body.get("input"))
+    return [part for item in items for name in ("content", "output") for part in maps(item.get(name))]
+
+
+def _is_foreign(item: object) -> bool:
+    """Whether an item is reasoning that we have written for a provider of another dialect."""
+    return mapping(item).get("type") == "reasoning" and is_ours(mapping(item).get("encrypted_content"))
+
+
+class Responses(Dialect):
+    name = "responses"
+    path = "/v1/responses"
+    stream_end = b""
+    error_event_name = "error"
+    conversion = ResponsesConversion()
+    thinking_fields = ("reasoning",)
+
+    def features(self, body: Document) -> Features:
+        asked = body.get("input")
+        if not isinstance(asked, str | list) and not (
+            asked is None and any(body.get(name) is not None for name in _STATES)
+        ):
+            raise BadRequest("invalid_input", "'input' must be a string or a list.", param="input")
+        client = mapping(body.get("client_metadata"))
+        own = next((said for name in _SESSION_NAMES if (said := text(client.get(name)))), "")
+        tools = [tool for tool in maps(body.get("tools")) if tool.get("type") in _OWN_TOOLS]
+        return Features(
+            requested_model=text(body.get("model")),
+            stream=body.get("stream") is True,
+            tools_requested=bool(tools) and body.get("tool_choice") != "none",
+            images=any(part.get("type") == "input_image" for part in _parts(body)),
+            session=text(body.get("session")),
+            agent_session=text(body.get("prompt_cache_key")) or own,
+        )
+
+    def upstream_body(self, body: Document, wire_model: str) -> Document:
+        upstream = {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
+        if any(True for _ in self.left_out(body)):
+            upstream["input"] = [item for item in body["input"] if not _is_foreign(item)]
+        return upstream
+
+    def left_out(self, body: Document) -> Iterable[str]:
+        items = body.get("input")
+        is_any = isinstance(items, list) and any(_is_foreign(item) for item in items)
+        return ("input[].encrypted_content",) if is_any else ()
+
+    def reader(self, features: Features) -> Reader:
+        return ResponsesStream() if features.stream else ResponsesUnary()
+
+    def error_document(self, error: ApiError, inference_id: str) -> Document:
+        return openai_errors.error_document(error)
+
+    def error_event(self, error: ApiError, inference_id: str) -> bytes:
+        """Twice, since no event tells everybody.
+
+        SDKs raise on an `error` inside any event, and their types have its fields beside it. Agents pass over
+        that event, and read the error of a response that failed.
+        """
+        said = self.error_document(error, inference_id)["error"]
+        fields = {name: said[name] for name in ("code", "message", "param")}
+        event = {"type": "error", **fields, "sequence_number": _LAST, "error": said}
+        response = _failed(said, error.status, inference_id)
+        failed = {"type": "response.failed", "sequence_number": _LAST + 1, "response": response}
+        return encode(dump(event), "error") + encode(dump(failed), "response.failed")
+
+
+_CODES = ("context_length_exceeded", "insufficient_quota", "invalid_prompt")
+"""Those by which agents tell what to do next, beside the vendor's own `rate_limit_exceeded` and `server_error`."""
+
+
+def _failed(said: Mapping[str, Any], status: int, inference_id: str) -> Document:
+    code = "rate_limit_exceeded" if status == 429 else "server_error"
+    code = said["code"] if said["code"] in _CODES else code
+    return {
+        "id": f"resp_{sha256(inference_id.encode()).hexdigest()[:32]}",
+        "object": "response",
+        "created_at": 0,
+        "status": "failed",
+        "error": {"code": code, "message": said["message"]},
+        "incomplete_details": None,
+        "model": "",
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": None,
+    }
+
+
+RESPONSES = Responses()

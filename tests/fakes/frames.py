@@ -1,0 +1,61 @@
+"""The events of a stream as documents, to be changed and written again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.fakes.reply import Event, dumps
+from tests.fakes.steps import Json
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass
+class Frame:
+    """One event. ``data`` None: ``[DONE]``. ``name``: its ``event:`` line."""
+
+    data: Json | None
+    name: str | None = None
+    content: bool = False
+
+    def kind(self) -> str:
+        """The ``type`` in its document."""
+        return str((self.data or {}).get("type"))
+
+
+def frames_of(events: Iterable[Event]) -> list[Frame]:
+    """Reads what a wire has written."""
+    frames = []
+    for event in events:
+        head, _, text = event.data.partition(b"data: ")
+        name = head.removeprefix(b"event: ").strip().decode() or None
+        data = None if event.data == DONE else json.loads(text)
+        frames.append(Frame(data, name, event.content))
+    return frames
+
+
+def unframed(frames: Sequence[Frame]) -> list[Event]:
+    """Writes them again."""
+    events = []
+    for frame in frames:
+        head = b"" if frame.name is None else f"event: {frame.name}\n".encode()
+        data = DONE if frame.data is None else head + b"data: " + dumps(frame.data) + b"\n\n"
+        events.append(Event(data, frame.content))
+    return events
+
+
+def named(data: Json) -> Frame:
+    """An event whose line says its type."""
+    return Frame(data, str(data["type"]))
+
+
+def nameless(frames: list[Frame]) -> list[Frame]:
+    """Without ``event:`` lines."""
+    return [Frame(frame.data, None, frame.content) for frame in frames]
+
+
+def without(*kinds: str) -> Callable[[list[Frame]], list[Frame]]:
+    """Takes out events by type."""
+    return lambda frames: [frame for frame in frames if frame.kind() not in kinds]

@@ -1,0 +1,153 @@
+"""What OpenAI's dialects have in common: keys, errors, models, and how a prompt is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.fakes.prompt_cache import Block, PrefixMemory
+from tests.fakes.records import Record
+from tests.fakes.reply import CREATED, Event, Reply, Tool, dumps
+from tests.fakes.steps import Fail, Json, StreamError
+
+# type and code by status, as the API answers them
+_ERRORS: dict[int, tuple[str, str | None]] = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    402: ("insufficient_quota", "insufficient_quota"),
+    403: ("invalid_request_error", "unsupported_country_region_territory"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+
+
+class OpenAIVendor:
+    """The base of ``Wire`` for each path of the vendor; a dialect adds its shapes. ``signer``: see ``seals``."""
+
+    kind = "openai"
+    request_id_header = "x-request-id"
+    counting_path: str | None = None
+    counting_defaults: Json = {}  # noqa: RUF012 - read only, and an attribute of instances in the protocol
+
+    def __init__(self, signer: str = "openai") -> None:
+        self.signer = signer
+
+    def key_of(self, headers: Mapping[str, str]) -> str | None:
+        """``Authorization: Bearer`` and nothing else."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        return key if scheme.lower() == "bearer" and key else None
+
+    def rule_broken(self, body: Json) -> Fail | None:
+        """None."""
+        return None
+
+    def resolved(self, body: Json) -> Json:
+        """As it is."""
+        return body
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def blocks(self, body: Json) -> list[Block]:
+        """Nothing."""
+        return []
+
+    def turns(self, body: Json) -> list[Json]:
+        """None."""
+        return []
+
+    def tools(self, body: Json) -> list[Tool]:
+        """None."""
+        return []
+
+    def forced_tool(self, body: Json) -> Tool | None:
+        """None."""
+        return None
+
+    def results(self, body: Json) -> list[str]:
+        """None."""
+        return []
+
+    def wanted_schema(self, body: Json) -> Json | None:
+        """None."""
+        return None
+
+    def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
+        """Caching is automatic."""
+        read, written = memory.automatic(owner, self.blocks(body))
+        return read, written, 0
+
+    def stop(self, word: str) -> str:
+        """As it is."""
+        return word
+
+    def call_id(self, digest: str) -> str:
+        """``call_…``"""
+        return f"call_{digest}"
+
+    def events(self, body: Json, reply: Reply) -> list[Event]:
+        """None."""
+        return []
+
+    def error_body(self, fail: Fail, request_id: str) -> Json:
+        """``{"error": {"message", "type", "param", "code"}}``"""
+        kind, code = _ERRORS.get(fail.status, ("server_error" if fail.status >= 500 else "api_error", None))
+        message = fail.message or f"The stand-in was told to answer {fail.status}."
+        error = {"message": message, "type": fail.type or kind, "param": fail.param, "code": fail.code or code}
+        return {"error": error}
+
+    def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
+        """A data line whose object has an ``error``; the stream ends after it without ``[DONE]``."""
+        return b"data: " + dumps({"error": server_error(step)}) + b"\n\n"
+
+    def stream_error_as_fail(self, step: StreamError) -> Fail:
+        """500 with the same inner error."""
+        return Fail(500, body={"error": server_error(step)})
+
+    def failed(self, step: StreamError, whole: Json) -> Json | None:
+        """None: an HTTP error is all there is."""
+        return None
+
+    def counted(self, tokens: int) -> Json:
+        """Not asked for where there is no counting path."""
+        return {}
+
+    def beside(self, record: Record) -> Json | Fail | None:
+        """Nothing."""
+        return None
+
+    def unknown_model(self, name: str) -> Fail:
+        """``model_not_found``"""
+        return Fail(404, f"The model `{name}` does not exist or you do not have access to it.")
+
+    def unknown_path(self, method: str, path: str) -> Fail:
+        """``unknown_url``"""
+        return Fail(404, f"Invalid URL ({method} {path})", code="unknown_url")
+
+    def ping(self) -> bytes:
+        """A comment, as DeepSeek and OpenRouter send it."""
+        return b": keep-alive\n\n"
+
+    def models(self, ids: Sequence[str]) -> Json:
+        """``{"object": "list", "data": […]}``"""
+        return {"object": "list", "data": [self.model(model_id) for model_id in ids]}
+
+    def model(self, model_id: str) -> Json:
+        """``{"id", "object": "model", "created", "owned_by"}``"""
+        return {"id": model_id, "object": "model", "created": CREATED, "owned_by": "stand-in"}
+
+
+def server_error(step: StreamError) -> Json:
+    """The inner error of a stream that breaks, with what the step says over it."""
+    message = "The server had an error while processing your request."
+    return {"message": message, "type": "server_error", "param": None, "code": None, **(step.error or {})}
+
+
+def token_logprobs(pieces: Sequence[str], alternatives: int, *, with_bytes: bool = True) -> list[Json]:
+    """Log probabilities as if each piece were one token; alternatives are made up."""
+
+    def one(token: str, rank: int) -> Json:
+        raw: Json = {"bytes": list(token.encode())} if with_bytes else {}
+        return {"token": token, "logprob": -0.25 * (rank + 1), **raw}
+
+    tops = [[one(f"{piece}~{n}" if n else piece, n) for n in range(alternatives)] for piece in pieces]
+    return [{**one(piece, 0), "top_logprobs": top} for piece, top in zip(pieces, tops, strict=True)]

@@ -1,0 +1,29 @@
+"""The vendors' own clients, strict about what they are sent, pointed at a stand-in; and one without any SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+
+from tests.fakes.provider import Provider
+
+
+def openai_of(provider: Provider, **given: Any) -> openai.OpenAI:
+    """Validates every field of an answer and does not retry."""
+    given = {"api_key": "sk-a", "max_retries": 0, "timeout": 10, **given}
+    return openai.OpenAI(base_url=provider.base_url, _strict_response_validation=True, **given)
+
+
+def anthropic_of(provider: Provider, **given: Any) -> anthropic.Anthropic:
+    """The same for the other vendor."""
+    given = {"api_key": "sk-a", "max_retries": 0, "timeout": 10, **given}
+    return anthropic.Anthropic(base_url=provider.base_url, _strict_response_validation=True, **given)
+
+
+def post(provider: Provider, path: str, body: Any) -> httpx2.Response:
+    """The bare answer to a JSON body."""
+    headers = {"authorization": "Bearer sk-a", "anthropic-version": "2023-06-01"}
+    return httpx2.post(f"{provider.origin}{path}", json=body, headers=headers, timeout=10)

@@ -1,0 +1,63 @@
+"""The models that the stand-ins play: each asks for one look at a file, and then quotes what came back."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.fakes import Agent, Answer, Record, Step, ToolCall
+
+Json = dict[str, Any]
+Policy = Step | Callable[[Record], Step]
+
+OPENING = "It reads: "
+ASIDE = "Reading a file"
+"""The answer to what agents ask beside the task: a title, a message for a commit."""
+
+
+def agent(tool: str, arguments: Mapping[str, Any]) -> Agent:
+    """A call of the tool that the pattern names, and then its result, quoted in a sentence."""
+    return Agent(tool=tool, arguments=arguments, final=OPENING + "{result}", plain=ASIDE)
+
+
+def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[[Record], Step]:
+    """The same for a client that forces a tool on every answer: the last one carries the sentence."""
+
+    def step(record: Record) -> Step:
+        results = tool_results(record.body)
+        call = ToolCall(last_tool, {"text": OPENING + results[-1]}) if results else ToolCall(tool, arguments)
+        return Answer(tool_calls=[call])
+
+    return step
+
+
+def editor(record: Record) -> Step:
+    """A model for aider: edits `answer.txt`, and again when it is shown what the test printed, which it quotes."""
+    body = record.body
+    said = [_text(message.get("content")) for message in [{"content": body.get("system")}, *body["messages"]]]
+    if any("commit message" in text for text in said):
+        return Answer(text=ASIDE)
+    printed = said[-1].partition("output:")[2].split()
+    sentence, word = (OPENING + printed[0], "done") if printed else ("It is opened.", "opened")
+    return Answer(text=f"{sentence}\n\nanswer.txt\n```\n{word}\n```\n")
+
+
+def tool_results(body: Json) -> list[str]:
+    """The texts of all tool results in a request, in any dialect, in order."""
+    found = []
+    for message in body.get("messages") or []:
+        content = message.get("content")
+        if message.get("role") == "tool":
+            found.append(_text(content))
+        elif isinstance(content, list):
+            found += [_text(block.get("content")) for block in content if block.get("type") == "tool_result"]
+    items = body.get("input")
+    for item in items if isinstance(items, list) else []:
+        if str(item.get("type", "")).endswith("_call_output"):
+            found.append(_text(item["output"]))
+    return found
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content)
+    return content if isinstance(content, str) else json.dumps(content)
