@@ -20,13 +20,14 @@ from ledger.moments import now_ms
 from ledger.table import open_table
 from route.auth import Keys
 from route.counting import count_tokens
+from route.destination import Passing
 from route.dialects import BY_PATH, dialect_of, vendor_of
 from route.dialects.base import Dialect, dump
 from route.dialects.count_tokens import COUNT_TOKENS
 from route.errors import ApiError, NotFound, TooLarge
 from route.exchange import JSON, Incoming, Router, exchange, send_error
 from route.fleet import Fleet
-from route.passthrough import Passing, pass_through
+from route.passthrough import pass_through
 from route.paths import METHODS, VERSION
 from route.providers import KINDS
 from route.providers.base import Provider

@@ -20,6 +20,7 @@ class Attempt:
     ended_at: int = 0
     ttft_ms: int | None = None
     http_status: int | None = None
+    unsent: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
     verdict: Verdict | None = None
@@ -27,7 +28,7 @@ class Attempt:
     @property
     def dropped(self) -> tuple[str, ...]:
         """What the route was not told, and (`answer.`) what the caller is not told."""
-        return (*self.translation.dropped, *(f"answer.{path}" for path in self.reader.dropped))
+        return (*self.translation.dropped, *self.unsent, *(f"answer.{path}" for path in self.reader.dropped))
 
     @property
     def latency_ms(self) -> int:

@@ -9,7 +9,7 @@ from ledger.outcomes import Ending, Kind
 from route.account import fact_of
 from route.attempt import Attempt
 from route.call import Exchange, HeadersOf, conclude, run_attempt
-from route.dialects.base import BadAnswer, ErrorInAnswer, dump, parse_object
+from route.dialects.base import ErrorInAnswer, dump
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.plan import Plan, Route
 from route.providers.base import Refused
@@ -99,13 +99,12 @@ def _worth_trying(attempt: Attempt, waiting: list[_Try], exchange: Exchange, pla
 def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
     """The same route once more, where it may only be the path that the provider does not know.
 
-    Nobody has said which dialects it speaks, so that it was asked in all good faith; and a provider that does
-    not know the model will say so again.
+    Nobody has said which dialects it speaks, so that it was asked in all good faith.
     """
     route, tried = attempt.route, attempt.translation
     if attempt.http_status not in NO_SUCH_PATH or route.model.dialects or route.provider.dialects:
         return None
-    if tried.dialect is not plan.translator.request.dialect:
+    if tried.dialect is not plan.translator.request.dialect or _is_about_the_model(attempt):
         return None
     instead = plan.translator.instead(tried, route.provider, route.model, route.able)
     if instead is None:
@@ -113,6 +112,12 @@ def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
     fix = f"dialects: [{instead.dialect.name}]"
     log.warning("dialect-not-spoken", extra={"route": route.name, "dialect": tried.dialect.name, "fix": fix})
     return _Try(route, instead)
+
+
+def _is_about_the_model(attempt: Attempt) -> bool:
+    """Whether the provider knows the path, and not the model, which it would say again in another dialect."""
+    words = said(_own_words(attempt.error))
+    return words.code == "model_not_found" or attempt.route.model.on_wire in words.message
 
 
 def _is_larger(route: Route, than: Route) -> bool:
@@ -174,13 +179,7 @@ def _told(fact: Fact) -> dict[str, object]:
 
 
 def _own_words(error: Exception | None) -> bytes:
-    """The provider's error body; empty where it said nothing, or nothing in JSON (some gateway's page)."""
+    """The provider's error body; empty where it said nothing."""
     if isinstance(error, ErrorInAnswer):
         return dump(error.document)
-    if not isinstance(error, Refused):
-        return b""
-    try:
-        parse_object(error.body)
-    except BadAnswer:
-        return b""
-    return error.body
+    return error.body if isinstance(error, Refused) else b""

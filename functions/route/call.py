@@ -117,6 +117,7 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
     # A query belongs to the path that it came with.
     query = request.query if told.dialect is request.dialect else ""
     outgoing = provider.outgoing(told.dialect.name, told.body, request.headers, query)
+    attempt.unsent = outgoing.dropped
     limits = request.choice.profile.deadlines
     clock = asyncio.get_running_loop().time
     # A whole answer has no first token that we could see: its attempt's deadline is the only one.
@@ -128,10 +129,13 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
                 response = await stack.enter_async_context(call(exchange.http, outgoing))
         except TimeoutError:
             raise TooSlow("first_token") from None
+        except Refused as refused:
+            raise provider.refusal(told.dialect.name, refused) from None
+        decode = provider.decoder(response.headers.get("content-type", ""))
         attempt.http_status = response.status
         attempt.headers = {k.lower(): v for k, v in response.headers.items() if k.lower().startswith(PASSED_BACK)}
         while chunk := await _next_chunk(response.content, pace, exchange.sink):
-            ready = attempt.reader.feed(chunk)
+            ready = attempt.reader.feed(decode(chunk))
             pace.heard(content=attempt.reader.content_seen)
             if ready:
                 await _pass_on(ready, attempt, exchange, headers_of)

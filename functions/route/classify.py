@@ -66,7 +66,8 @@ _OVERFLOW = re.compile(
     r"context[ _](length|window|size|limit)|maximum (context|prompt|model) length"
     r"|prompt is too long|input is too long|too many (input )?tokens"
     r"|exceeds? the (model'?s )?(maximum|max) .{0,20}tokens"
-    r"|reduce the length of the (messages|prompt)",
+    r"|reduce the length of the (messages|prompt)"
+    r"|must have less than \d+ tokens|max_new_tokens. must be",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(
@@ -75,7 +76,8 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|\boom\b|model requires more system memory|insufficient memory|failed to allocate memory",
+    r"out of memory|\boom\b|model requires more system memory|insufficient memory|failed to allocate memory"
+    r"|unable to allocate|insufficient system resources|OutOfMemoryError",
     re.IGNORECASE,
 )
 _THREE_DIGITS = re.compile("[0-9]{3}")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -37,6 +37,11 @@ Number = Annotated[float, BeforeValidator(_no_boolean)]
 Seconds = Annotated[Number, Field(gt=0, le=900)]
 
 _SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
+KindName = Literal["openai_compat", "anthropic", "bedrock", "bedrock_mantle"]
+KINDS: tuple[str, ...] = get_args(KindName)
+_BY_REGION = ("bedrock", "bedrock_mantle")
+"""Kinds whose address follows from an AWS region."""
+
 _SCOPE = re.compile(r"^provider:(?P<name>.+)$")
 
 
@@ -99,7 +104,7 @@ class ProviderConfig(_Strict):
     """
 
     name: Name
-    kind: Literal["openai_compat", "anthropic", "bedrock"]
+    kind: KindName
     base_url: str = ""
     api_key: str | None = None
     dialects: tuple[DialectName, ...] | None = None
@@ -118,8 +123,10 @@ class ProviderConfig(_Strict):
 
     @model_validator(mode="after")
     def _address(self) -> Self:
-        if not self.base_url and self.kind != "bedrock":
+        if not self.base_url and self.kind not in _BY_REGION:
             raise ValueError("base_url: missing (only a bedrock provider has one by its region)")
+        if self.region and self.kind not in _BY_REGION:
+            raise ValueError("region: only a bedrock provider has one")
         return self
 
     @field_validator("api_key")
@@ -218,6 +225,9 @@ class Config(_Strict):
         for alias, target in self.aliases.items():
             if target not in self.profiles and target not in routes:
                 yield f"aliases.{alias}: {target!r} is neither a profile nor a route"
+        for i, rule in enumerate(self.capabilities):
+            if rule.kind is not None and rule.kind not in KINDS:
+                yield f"capabilities.{i}.kind: no kind {rule.kind!r}; there are {', '.join(KINDS)}"
         if self.default_profile not in self.profiles:
             yield f"default_profile: no profile {self.default_profile!r}"
 

@@ -12,6 +12,7 @@ from route.call import fault_of
 from route.capture import Capture
 from route.classify import retry_after_s
 from route.config import Deadlines
+from route.dialects.base import BadAnswer
 from route.errors import RETRY_AFTER_CAP_S
 from route.providers.base import PASSED_BACK, Outgoing, TooSlow
 from route.sink import Sink
@@ -70,10 +71,13 @@ class Relay:
 
     def _hear(self, response: aiohttp.ClientResponse) -> None:
         """The head of the answer: what it is, and how long."""
-        said = {name.lower(): value for name, value in response.headers.items()}
+        if not 200 <= response.status < 600:
+            raise BadAnswer("a status that no answer has")
+        said = {n.lower(): value for n, value in response.headers.items() if value.isprintable()}
         back = {name: v for name, v in said.items() if name in _BACK or name.startswith(PASSED_BACK)}
-        if "content-encoding" in said:
-            back.pop("content-length", None)  # what was packed all the same has been unpacked on its way here
+        # What was packed all the same has been unpacked on its way here; chunks, and no content, need no length.
+        if {"content-encoding", "transfer-encoding"} & set(said) or response.status in (204, 304):
+            back.pop("content-length", None)
         self._left = int(length) if (length := back.get("content-length", "")).isdecimal() else None
         self._head = {**back, **_again(response.status, said), **self.ours}
 

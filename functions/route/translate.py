@@ -94,7 +94,7 @@ class Translator:
 
     def ways(self, provider: ProviderConfig, model: ModelConfig) -> list[str]:
         """The names of the dialects that a route speaks, the request's own first."""
-        spoken: tuple[str, ...] = model.dialects or provider.dialects or tuple(KINDS[provider.kind].paths)
+        spoken = KINDS[provider.kind].spoken(provider, model)
         own = self.request.dialect.name
         return sorted((name for name in spoken if name in BY_NAME), key=lambda name: name != own)
 
@@ -140,9 +140,10 @@ class Translator:
         return Translation(dialect, body, dropped, tuple(sorted({*neutral.refused, *report.refused})))
 
     def _steps(self, model: ModelConfig) -> tuple[MakeStep, ...]:
-        if not (model.output_filters or model.repair_tool_calls) or isinstance(self.neutral, BadRequest):
+        """What changes an answer needs no reading of its request, but for the names of the tools."""
+        if self.request.dialect.conversion is None:
             return ()
-        names = [tool.name for tool in self.neutral.tools]
+        names = [] if isinstance(self.neutral, BadRequest) else [tool.name for tool in self.neutral.tools]
         repairs = [partial(RepairToolCalls, names)] if model.repair_tool_calls else []
         return (*(FILTERS[name] for name in model.output_filters), *repairs)
 
@@ -163,6 +164,7 @@ class Translator:
             [make() for make in translation.steps],
             own.conversion.answer_writing(asked, Report()),
             stream=features.stream,
+            input_tokens=self.request.input_tokens,
         )
 
 

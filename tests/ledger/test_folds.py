@@ -17,11 +17,13 @@ from ledger.folds.route_stats import BACKENDS, OTHERS, RouteStats, route_stats
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS, Session
 from ledger.folds.sketch import Durations
 from ledger.folds.spend import Spend
-from ledger.items import Fact
+from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.records import fact_item
 from ledger.routes import parse_route_key
 from ledger.usage import Usage
-from tests.ledger.make import FACTS, MINUTE, NOW, fact
+from ledger.views import derive
+from tests.ledger.make import FACTS, MINUTE, NOW, ORIGIN, fact
 
 EVERY_FOLD = pytest.mark.parametrize("fold", [RouteStats, Session, Spend])
 
@@ -143,6 +145,45 @@ def test_what_may_have_been_used_is_unpriced() -> None:
     for fold in (Session, Spend):
         assert [fold.of(one).unpriced for one in facts] == [1, 1, 1]
         assert [fold.of(one).unpriced for one in known] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dialect", [COUNT_TOKENS, PASSTHROUGH])
+def test_what_is_no_inference_says_nothing_of_a_route(dialect: str) -> None:
+    """No statistics, no warm route, no turn of a session, no call; but an attempt, and what it cost."""
+    one = fact(origin=replace(ORIGIN, dialect=dialect), latency_ms=1, cost_usd=Decimal(2), closes=Ending.OK)
+    failed = fact(origin=one.origin, ok=False, cost_usd=Decimal(0), closes=Ending.ERROR)
+    assert fold_facts(RouteStats, [one, failed]) == RouteStats()
+    assert fold_facts(Session, [one, failed]) == Session()
+    assert fold_facts(Spend, [one, failed]) == Spend(cost_usd=Decimal(2), attempts=2)
+    assert (one.session, fact().session) == ("", ORIGIN.session)
+    assert "by_session" not in fact_item(one)
+    assert {view.name for view, _key in derive([one, failed])} == {"spend"}
+
+
+def test_a_count_is_free_and_a_call_passed_through_is_not() -> None:
+    """Whatever became of it: even a lost count cost nothing, while nobody knows it of the other."""
+    for outcome in (Outcome.OK, Outcome.UNKNOWN):
+        unpriced = [
+            Spend.of(fact(origin=replace(ORIGIN, dialect=dialect), outcome=outcome)).unpriced
+            for dialect in (COUNT_TOKENS, PASSTHROUGH, "chat")
+        ]
+        assert unpriced == [0, 1, 1]
+
+
+@EVERY_FOLD
+@given(
+    facts=st.lists(FACTS, max_size=8),
+    place=st.integers(0, 8),
+    dialect=st.sampled_from([COUNT_TOKENS, PASSTHROUGH]),
+)
+def test_no_inference_changes_no_statistic(fold: type[Fold], facts: list[Fact], place: int, dialect: str) -> None:
+    """Put anywhere among others, it is as if it were not there; of spend the calls alone."""
+    extra = fact(origin=replace(ORIGIN, dialect=dialect), closes=Ending.ERROR, served_by="x", latency_ms=5)
+    mixed, plain = fold_facts(fold, [*facts[:place], extra, *facts[place:]]), fold_facts(fold, facts)
+    if isinstance(mixed, Spend) and isinstance(plain, Spend):
+        assert (mixed.calls, mixed.attempts) == (plain.calls, plain.attempts + 1)
+    else:
+        assert mixed == plain
 
 
 BACKEND = st.builds(

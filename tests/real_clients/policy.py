@@ -16,7 +16,7 @@ ASIDE = "Reading a file"
 
 def agent(tool: str, arguments: Mapping[str, Any]) -> Agent:
     """A call of the tool that the pattern names, and then its result, quoted in a sentence."""
-    return Agent(tool=tool, arguments=arguments, final=OPENING + "{result}", plain=ASIDE)
+    return Agent(tool=tool, arguments=arguments, final=OPENING + "{result}", plain=ASIDE, thinking="A file; its text is what is asked for.")
 
 
 def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[[Record], Step]:
@@ -33,7 +33,9 @@ def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[
 def editor(record: Record) -> Step:
     """A model for aider: edits `answer.txt`, and again when it is shown what the test printed, which it quotes."""
     body = record.body
-    said = [_text(message.get("content")) for message in [{"content": body.get("system")}, *body["messages"]]]
+    turns = body.get("messages") or body["input"]
+    told = [body.get("system"), body.get("instructions"), *(turn.get("content") for turn in turns)]
+    said = [_text(content) for content in told]
     if any("commit message" in text for text in said):
         return Answer(text=ASIDE)
     printed = said[-1].partition("output:")[2].split()

@@ -63,9 +63,6 @@ def _check_what_the_provider_saw(stand_in: Provider, case: Case, secret: str) ->
 
 def _check_the_ledger(house: House, case: Case, done: Done) -> None:
     facts = house.facts()
-    import os, json
-    with open("/tmp/lost.jsonl", "a") as f:
-        f.write(json.dumps([str(case), sorted(set().union(*(fact.dropped for fact in facts))), sorted(set().union(*(fact.repaired for fact in facts))), [(x.n, x.outcome, x.detail if hasattr(x,'detail') else '') for x in facts]])+"\n")
     assert Counter(fact.origin.stream for fact in facts) == case.streams, done
     assert {(fact.n, fact.outcome, fact.closes) for fact in facts} == {(1, "ok", Ending.OK)}
     origins = {(fact.origin.dialect, fact.origin.profile, fact.origin.requested_model) for fact in facts}

@@ -9,20 +9,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from anthropic.types.beta import BetaMessage
+from anthropic.types.beta import BetaMessage, BetaRawContentBlockDelta, BetaRawMessageStreamEvent
 from anthropic.types.beta.message_create_params import MessageCreateParamsBase
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseStreamEvent
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from route.dialects import BY_NAME, sse
-from route.dialects.base import BadAnswer, dump
+from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.dialects.conversion import Asked, Conversion, Target
 from route.dialects.fields import MAX_NAME, Report
 from route.dialects.pipe import InOrder
 from route.errors import BadRequest
-from tests.route.vendor_types import Json, Sample, samples
+from tests.route import said_otherwise
+from tests.route.vendor_types import Json, Sample, label, members, minimal, samples
 
 TRANSLATED = ("chat", "messages", "responses")
 REQUESTS: dict[str, Any] = {
@@ -34,11 +35,24 @@ ANSWERS: dict[str, Any] = {"chat": ChatCompletion, "messages": BetaMessage, "res
 
 CARRIED, DROPPED, REFUSED, LOST = "carried", "dropped", "refused", "LOST"
 
-TOOL: dict[str, Json] = {
-    "chat": [{"type": "function", "function": {"name": "text", "parameters": {"type": "object"}}}],
-    "messages": [{"name": "text", "input_schema": {"type": "object"}}],
-    "responses": [{"type": "function", "name": "text", "parameters": {"type": "object"}}],
-}
+PDF = "data:application/pdf;base64,JVBERi0="
+
+
+def _tools(dialect: str, name: str) -> list[Json]:
+    schema = {"type": "object"}
+    function: Json = {"name": name, "parameters": schema}
+    return {
+        "chat": [{"type": "function", "function": function}],
+        "messages": [{"name": name, "input_schema": schema}],
+        "responses": [{"type": "function", **function}],
+    }[dialect]
+
+
+def chosen(body: Json) -> list[str]:
+    """The names of the functions that a tool choice speaks of."""
+    return re.findall(r"'name': '([^']*)'", str(body.get("tool_choice")))
+
+
 SAID_BY_ASSISTANTS = ("thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use", "fallback")
 
 TARGET = Target("wire-model", max_output_tokens=100_000, cache_control=True, developer_role=True)
@@ -60,8 +74,90 @@ def told_event(event: Json, before: Iterable[Json], dialect: str) -> Told:
     for one in before:
         list(reading.feed(_on_wire(one)))
     known = frozenset(report.dropped)
-    said = [repr(passed) for passed in reading.feed(_on_wire(event))]
+    try:
+        said = [repr(passed) for passed in reading.feed(_on_wire(event))]
+    except (BadAnswer, ErrorInAnswer):
+        return Told(None, frozenset(), frozenset({""}))
     return Told(said, frozenset(report.dropped) - known, frozenset())
+
+
+def event_samples(dialect: str) -> Iterator[tuple[str, Json, Json, list[Json]]]:
+    """Each kind of event: its path, one that says it, one that does not (None: no event), and those before."""
+    if dialect == "chat":
+        for sample in samples(ChatCompletionChunk):
+            yield sample.path, _chunk(sample.present), _chunk(sample.absent), []
+    for event in members(EVENTS[dialect]) if dialect in EVENTS else []:
+        kind = label(event)
+        deltas = members(BetaRawContentBlockDelta) if kind == "content_block_delta" else []
+        for delta in deltas:
+            document = {"type": kind, "index": 7, "delta": minimal(delta)}
+            yield f"{kind}<{label(delta)}>", document, None, [{**STARTED, "content_block": BLOCKS[label(delta)]}]
+        if not deltas:
+            yield kind, minimal(event), None, BEFORE.get(kind.rpartition(".")[0], BEFORE.get(kind, []))
+
+
+def _chunk(chunk: Json) -> Json:
+    """One that could come: calls have ids and names, and each choice says something."""
+    for choice in chunk["choices"]:
+        choice["delta"].setdefault("content", "x")
+        for call in choice["delta"].get("tool_calls", []):
+            call.setdefault("id", "c")
+            call["function"] = {"name": "f", "arguments": "{}", **call.get("function", {})}
+        if "function_call" in choice["delta"]:
+            choice["delta"]["function_call"] = {"name": "f", "arguments": "{}", **choice["delta"]["function_call"]}
+    return chunk
+
+
+EVENTS: dict[str, Any] = {"messages": BetaRawMessageStreamEvent, "responses": ResponseStreamEvent}
+STARTED: Json = {"type": "content_block_start", "index": 7}
+_TEXT, _THINKING = {"type": "text", "text": ""}, {"type": "thinking", "thinking": "", "signature": ""}
+BLOCKS: dict[str, Json] = {
+    "text_delta": _TEXT,
+    "citations_delta": _TEXT,
+    "thinking_delta": _THINKING,
+    "signature_delta": _THINKING,
+    "input_json_delta": {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    "compaction_delta": {"type": "compaction", "content": ""},
+}
+
+
+def _added(**item: Json) -> list[Json]:
+    return [{"type": "response.output_item.added", "output_index": 7, "item": {"id": "text", **item}}]
+
+
+_MESSAGE = _added(type="message", role="assistant", content=[])
+_FUNCTION = _added(type="function_call", call_id="c", name="f", arguments="")
+_CUSTOM = _added(type="custom_tool_call", call_id="c", name="f", input="")
+_REASONING = _added(type="reasoning", summary=[])
+BEFORE: dict[str, list[Json]] = {
+    "response.output_text": _MESSAGE,
+    "response.output_text.annotation": _MESSAGE,
+    "response.content_part": _MESSAGE,
+    "response.refusal": _MESSAGE,
+    "response.function_call_arguments": _FUNCTION,
+    "response.custom_tool_call_input": _CUSTOM,
+    "response.reasoning_text": _REASONING,
+    "response.reasoning_summary_text": _REASONING,
+    "response.reasoning_summary_part": _REASONING,
+    "message_delta": [{"type": "message_start", "message": {"id": "m", "content": [], "usage": {}}}],
+    "content_block_stop": [
+        {**STARTED, "content_block": _TEXT},
+        {"type": "content_block_delta", "index": 7, "delta": {"type": "text_delta", "text": "x"}},
+    ],
+}
+"""By the event's kind, or all of it but the last word: what must have come before for it to mean anything."""
+
+
+def event_fate(path: str, present: Json, absent: Json, before: list[Json], dialect: str) -> str:
+    """What becomes of an event, or of a field of a chunk, whatever the caller's dialect."""
+    silent = said_otherwise.EVENTS[dialect]
+    nothing = Told([], frozenset(), frozenset())
+    return fate(
+        path,
+        told_event(present, before, dialect),
+        nothing if absent is None else told_event(absent, before, dialect),
+        [*silent, *([path] if any(path.startswith(f"{said}.") for said in silent) else [])],
+    )
 
 
 def _on_wire(event: Json) -> sse.Event:
@@ -103,8 +199,8 @@ def told_answer(answer: Json, dialect: str, target: str) -> Told:
 
 
 def fate(path: str, present: Told, absent: Told, silent: Iterable[str] = ()) -> str:
-    """What became of the field at this path. `silent`: paths that are said in another way; see the table's test."""
-    names = _names(path)
+    """What became of the field at this path. `silent`: paths of `said_otherwise`."""
+    names = names_of(path)
     for fate_of, now, before in (
         (REFUSED, present.refused, absent.refused),
         (DROPPED, present.dropped, absent.dropped),
@@ -121,7 +217,7 @@ def path_starts(names: frozenset[str], reported: str) -> bool:
     return any(name.startswith(reported) for name in names)
 
 
-def _names(path: str) -> frozenset[str]:
+def names_of(path: str) -> frozenset[str]:
     """What a report may call this field: itself, or anything that it lies in, by its kind too."""
     steps = re.findall(r"\.?[^.<\[]+|\[\]|<[^>]*>", path)
     found, plain = {""}, ""
@@ -138,6 +234,32 @@ def _names(path: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def answer_samples(dialect: str) -> Iterator[Sample]:
+    """Every field of an answer, in one in which it means something."""
+    for sample in samples(ANSWERS[dialect]):
+        beside: Json = next((more for path, more in BESIDE[dialect].items() if sample.path.startswith(path)), {})
+        pair = ({**document, **beside} for document in (sample.present, sample.absent))
+        yield Sample(sample.path, *(_plausible(document, sample.path) for document in pair))
+
+
+def _plausible(answer: Json, path: str) -> Json:
+    """With more input than any part of it."""
+    usage = answer.get("usage")
+    if isinstance(usage, dict) and "input_tokens_details" in usage and path != "usage.input_tokens":
+        usage = {**usage, "input_tokens": 1000}
+    return {**answer, "usage": usage}
+
+
+BESIDE: dict[str, dict[str, Json]] = {
+    "chat": {},
+    "messages": {
+        "stop_details": {"stop_reason": "refusal"},
+        "stop_sequence": {"stop_reason": "stop_sequence"},
+    },
+    "responses": {"incomplete_details": {"status": "incomplete"}},
+}
+
+
 def request_samples(dialect: str) -> Iterator[Sample]:
     """Every field that the vendor's SDK can send, in a request that could be one."""
     for sample in samples(REQUESTS[dialect]):
@@ -152,16 +274,28 @@ def _in_context(body: Json, dialect: str, path: str) -> Json:
     """With what the field needs beside it to mean anything."""
     body = _filled(body)
     if path.startswith(("tool_choice", "parallel_tool_calls")):
-        body.setdefault("tools", TOOL[dialect])
+        body.setdefault("tools", [tool for name in ["text", *chosen(body)] for tool in _tools(dialect, name)])
     if dialect == "messages" and not path.startswith("max_tokens"):
         body["max_tokens"] = 20_000
         body["messages"] = [_by_its_side(message) for message in body.get("messages", [])]
+    if dialect == "chat":
+        body["messages"] = [said for message in body.get("messages", []) for said in _answering(message)]
     if dialect == "responses":
         body.setdefault("input", "text")
         items = body["input"] if isinstance(body["input"], list) else []
         calls = [CALLS[item["type"]] for item in items if isinstance(item, dict) and item.get("type") in CALLS]
         body["input"] = [*calls, *items] if items else body["input"]
     return body
+
+
+def _answering(message: Json) -> list[Json]:
+    """A result, and before it the call that it is of."""
+    call: Json = {"function": {"name": message.get("name", "text"), "arguments": "{}"}}
+    before = {
+        "tool": {"tool_calls": [{"id": message.get("tool_call_id"), "type": "function", **call}]},
+        "function": {"function_call": call["function"]},
+    }.get(message["role"])
+    return [{"role": "assistant", "content": None, **before}, message] if before else [message]
 
 
 CALLS: dict[str, Json] = {
@@ -171,8 +305,8 @@ CALLS: dict[str, Json] = {
 """What the result of a call answers."""
 
 FILLED: dict[str, tuple[tuple[str, ...], Json]] = {
-    "file": (("file_data", "file_id"), {"file_data": "data:application/pdf;base64,JVBERg=="}),
-    "input_file": (("file_data", "file_id", "file_url"), {"file_data": "data:application/pdf;base64,JVBERg=="}),
+    "file": (("file_data", "file_id"), {"file_data": PDF}),
+    "input_file": (("file_data", "file_id", "file_url"), {"file_data": PDF}),
     "input_image": (("image_url", "file_id"), {"image_url": "https://a.example/b.png"}),
     "function_call_output": (("call_id",), {"call_id": "text"}),
 }
@@ -185,6 +319,13 @@ def _filled(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     filled = {name: _filled(inner) for name, inner in value.items()}
+    if isinstance(picture := filled.get("image_url"), dict) and not str(picture.get("url")).startswith("http"):
+        picture["url"] = "https://a.example/b.png"
+    if "arguments" in filled and not str(filled["arguments"]).startswith("{"):
+        filled["arguments"] = "{}"
+    if filled.get("type") == "json_schema":
+        holder = filled.get("json_schema", filled)
+        holder.setdefault("schema", {"type": "object"})
     needed, given = FILLED.get(str(filled.get("type")), ((), {}))
     inner = filled["file"] if isinstance(filled.get("file"), dict) else filled
     if needed and not any(name in inner for name in needed):

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -263,7 +264,9 @@ def as_json(document: object) -> bytes:
 
 def _data_of(event: bytes) -> Json | None:
     lines = [line.removeprefix(b"data: ") for line in event.splitlines() if line.startswith(b"data: {")]
-    return json.loads(lines[0]) if lines else None
+    with suppress(ValueError):
+        return json.loads(lines[0]) if lines else None
+    return None
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""A server of a few lines for what no stand-in has: any path, any bytes, in any pieces; it remembers what it got."""
+"""A server of a few lines for what no stand-in has: any path, any bytes, in any pieces; it keeps what it got."""
 
 import socket
 import threading

@@ -168,6 +168,10 @@ ENCRYPTED: Json = {"type": "reasoning.encrypted", "data": "e1", "format": "opena
     [
         ([SIGNED, REDACTED], [("A", "s1", "", ""), ("", "", "r1", "")]),
         ([SUMMARY, ENCRYPTED], [("S", "", "", "e1")]),
+        (
+            [{"type": "reasoning.text", "text": "A"}, {"type": "reasoning.encrypted", "data": "r"}],
+            [("A", "", "", ""), ("", "", "r", "")],
+        ),
         ([SIGNED, {**SIGNED, "index": 1}], [("A", "s1", "", "")] * 2),
         (
             [

@@ -1,71 +1,16 @@
 """Every field of every dialect is carried, refused or dropped (and reported) on its way to every other one.
 
-`docs/dialects.md` is what these tests find: `WARMROUTE_WRITE_DOCS=1 scripts/test tests/route/test_dialect_table.py`
-writes it. A vendor's release with a new field makes them fail until the table knows it.
+`docs/dialects.md` is what these tests find, and is written by them where `WARMROUTE_WRITE_DOCS` is set. A vendor's
+release with a new field makes them fail until the table knows it.
 """
 
 import os
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from anthropic.types.beta import BetaRawMessageStreamEvent
-from openai.types.chat import ChatCompletionChunk
-from openai.types.responses import ResponseStreamEvent
 
-from tests.route import said_otherwise
-from tests.route.dialect_table import (
-    ANSWERS,
-    LOST,
-    TRANSLATED,
-    collapsed,
-    fate,
-    request_samples,
-    told_answer,
-    told_request,
-)
-from tests.route.vendor_types import samples
-
-DOCS = Path(__file__).parents[2] / "docs" / "dialects.md"
-Fates = dict[str, tuple[str, ...]]
-
-
-def targets(dialect: str) -> list[str]:
-    return [name for name in TRANSLATED if name != dialect]
-
-
-def request_fates(dialect: str) -> Fates:
-    silent = said_otherwise.REQUESTS[dialect]
-    return {
-        sample.path: tuple(
-            fate(
-                sample.path,
-                told_request(sample.present, dialect, target),
-                told_request(sample.absent, dialect, target),
-                silent,
-            )
-            for target in targets(dialect)
-        )
-        for sample in request_samples(dialect)
-    }
-
-
-def answer_fates(dialect: str) -> Fates:
-    silent = said_otherwise.ANSWERS[dialect]
-    return {
-        sample.path: tuple(
-            fate(
-                sample.path,
-                told_answer(sample.present, dialect, target),
-                told_answer(sample.absent, dialect, target),
-                silent,
-            )
-            for target in targets(dialect)
-        )
-        for sample in samples(ANSWERS[dialect])
-    }
+from tests.route.dialect_page import DOCS, Fates, answer_fates, document, event_fates, request_fates
+from tests.route.dialect_table import LOST, TRANSLATED, Told, collapsed, fate
 
 
 def lost(fates: Fates) -> list[str]:
@@ -82,3 +27,26 @@ def test_no_field_of_a_request_is_lost_in_silence(dialect: str) -> None:
 def test_no_field_of_an_answer_is_lost_in_silence(dialect: str) -> None:
     """Each field that the vendor's API can answer changes what the caller gets, or is reported."""
     assert lost(answer_fates(dialect)) == []
+
+
+@pytest.mark.parametrize("dialect", TRANSLATED)
+def test_no_event_of_a_stream_is_lost_in_silence(dialect: str) -> None:
+    """Each kind of event that the API can send says something on, is reported, or repeats what was said."""
+    assert lost(event_fates(dialect)) == []
+
+
+def test_the_table_in_the_docs_is_what_was_found() -> None:
+    """It is never written by hand, and never older than the code or the vendors' types."""
+    written = document()
+    if os.environ.get("WARMROUTE_WRITE_DOCS"):
+        DOCS.write_text(written)
+    assert DOCS.read_text() == written
+
+
+def test_a_field_that_nobody_reads_would_show() -> None:
+    """The judge is no rubber stamp: a field that changes nothing and is not reported is found to be lost."""
+    same = Told({"a": 1}, frozenset(), frozenset())
+    assert fate("top_k", same, same) == LOST
+    assert fate("top_k", replace(same, dropped=frozenset({"top_k"})), same) == "dropped"
+    assert fate("tools[].name", replace(same, refused=frozenset({"tools[]"})), same) == "refused"
+    assert fate("top_k", replace(same, document={"a": 2}), same) == "carried"

@@ -133,7 +133,8 @@ def test_a_server_that_is_not_there_leaves_it_to_us(dynamodb_url: str) -> None:
     dead = LittleServer(lambda _request: Reply(200, [b"{}"]))
     with _with(dynamodb_url, dead) as house:
         assert house.post(PATH, ASKED).headers["x-warmroute-estimated"] == "true"
-    for said in ({}, {"input_tokens": "7"}, {"input_tokens": True}, [], {"content": []}):
+    odd: list[Any] = [{}, {"input_tokens": "7"}, {"input_tokens": True}, [], {"content": []}]
+    for said in odd:
         with _counting(200, said) as server, _with(dynamodb_url, server) as house:
             assert house.post(PATH, ASKED).headers["x-warmroute-estimated"] == "true"
             assert [fact.kind for fact in house.facts()] == [Kind.BAD_ANSWER]

@@ -31,9 +31,8 @@ def caller(house: House, own: str) -> Iterator[Caller]:
     """The SDK of the dialect `own`, at a house whose providers have forgotten what was before."""
     for provider in house.providers.values():
         provider.clear()
-    made = CALLERS[own](house)
-    yield made
-    made.sdk.close()
+    with CALLERS[own](house) as made:
+        yield made
 
 
 def told(house: House, theirs: str) -> Record:

@@ -278,9 +278,10 @@ def test_paths_that_are_not_there_and_health(house: House) -> None:
     """Health answers anyone and says nothing; what is not there is a 404 in the dialect, not silence."""
     for path in ("/", "/healthz"):
         assert house.get(path, authorization="none").json() == {"status": "ok"}
-    assert house.get("/v1/nope").json()["error"]["code"] == "not_found"
-    assert house.get("/v1/nope", anthropic_version="2023-06-01").json()["type"] == "error"
-    assert house.get(CHAT).status_code == 405
+    for path in ("/v1/caps/none", "/x/keys", "/nope"):
+        assert house.get(path).json()["error"]["code"] == "not_found"
+        assert house.get(path, anthropic_version="2023-06-01").json()["type"] == "error"
+    assert house.post("/healthz", {}).json()["error"]["code"] == "method_not_allowed"
 
 
 @pytest.mark.case("C25")

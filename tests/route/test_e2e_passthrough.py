@@ -1,6 +1,22 @@
 """Whatever else a provider offers, passed through: real SDKs in front, servers that remember every byte behind."""
 
-IMPORTS
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from ledger.folds.route_stats import RouteStats
+from ledger.items import State
+from ledger.money import ZERO
+from ledger.outcomes import Ending, Outcome
+from tests.fakes import Answer
+from tests.route.house import ALICE, House
+from tests.route.little_server import Reply
+from tests.route.vendors import Vendors, says, serve_vendors
 
 FILE: dict[str, Any] = {
     "id": "file-1",
@@ -245,9 +261,6 @@ def test_the_header_chooses_the_profile(vendors: Vendors) -> None:
     assert not vendors.anthropic.got
 
 
-
-
-
 def test_stored_responses_live_at_the_provider(house: House) -> None:
     """What the responses API keeps is retrieved, cancelled and deleted through the vendor's SDK."""
     direct = openai.OpenAI(base_url=house.providers["a"].base_url, api_key="sk-provider")
@@ -263,8 +276,6 @@ def test_stored_responses_live_at_the_provider(house: House) -> None:
 
 def test_two_at_once_do_not_mix(vendors: Vendors) -> None:
     """Several calls on one router: each gets its own bytes."""
-    from concurrent.futures import ThreadPoolExecutor
-
     vendors.reply = lambda got: Reply(200, [got.body[:4], got.body[4:]], gap_s=0.05)
 
     def ask(n: int) -> bool:

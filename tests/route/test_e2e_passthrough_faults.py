@@ -1,6 +1,19 @@
-"""Passing through when something goes wrong: providers that are gone, slow or torn, callers who leave, huge bodies."""
+"""Passing through when something goes wrong: providers that are gone, slow or torn, callers who leave."""
 
-IMPORTS
+import gzip
+import time
+
+import httpx2
+import pytest
+
+from ledger.items import State
+from ledger.money import ZERO
+from ledger.outcomes import Ending, Kind, Outcome
+from tests.route.bad_store import bad_store
+from tests.route.house import ALICE
+from tests.route.little_server import Reply
+from tests.route.vendors import Vendors, line, says, serve_vendors
+
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_provider_that_is_not_there_is_502(vendors: Vendors, method: str) -> None:
@@ -127,8 +140,8 @@ def test_an_empty_body_stays_empty(vendors: Vendors) -> None:
 
 def test_a_header_cannot_carry_another_one(vendors: Vendors) -> None:
     """Neither the caller's into the provider's request nor the provider's into the answer."""
-    for line in ("openai-beta: a\x00b", "openai-beta: a\rx-evil: 1", "accept: a\x0bb", "content-type: a\x7fb"):
-        assert line(vendors.house, "/v1/files", "GET", line).split(b" ")[1] == b"400"
+    for header in ("openai-beta: a\x00b", "openai-beta: a\rx-evil: 1", "accept: a\x0bb", "content-type: a\x7fb"):
+        assert line(vendors.house, "/v1/files", "GET", header).split(b" ")[1] == b"400"
     assert not vendors.openai.got
     vendors.reply = lambda _got: Reply(200, [b"{}"], {"content-type": "text/x\r\n set-cookie: a=b"})
     received = line(vendors.house, "/v1/files")
@@ -137,8 +150,6 @@ def test_a_header_cannot_carry_another_one(vendors: Vendors) -> None:
 
 def test_a_packed_answer_is_unpacked_and_says_so(vendors: Vendors) -> None:
     """A provider that packs what nobody asked it to: the caller gets the bytes, and no wrong length."""
-    import gzip
-
     packed = {"content-type": "application/json", "content-encoding": "gzip"}
     vendors.reply = lambda _got: Reply(200, [gzip.compress(b'{"a": 1}' * 100)], packed)
     response = vendors.house.get("/v1/files")
@@ -153,3 +164,46 @@ def test_the_last_bytes_wait_for_the_ledger(vendors: Vendors) -> None:
         assert [i.state for i in vendors.house.inferences()] == [State.CLOSED] * n
 
 
+@pytest.mark.parametrize("status", [101, 600, 999])
+def test_a_status_that_no_answer_has_is_a_bad_answer(vendors: Vendors, status: int) -> None:
+    """No connection is switched to anything, and no server of ours is made to say what HTTP cannot."""
+    headers = {"connection": "upgrade", "upgrade": "x"} if status == 101 else {}
+    vendors.reply = lambda _got: Reply(status, [], headers)
+    assert vendors.house.get("/v1/files").status_code == 502
+    assert [fact.kind for fact in vendors.house.facts()] in ([Kind.BAD_ANSWER], [Kind.NETWORK])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(304, [], {"content-length": "5"}),
+        Reply(204, [], {"content-length": "5"}),
+        Reply(200, [b"ab"], {"content-length": "5"}, is_chunked=True),
+        Reply(200, [], {"content-length": "0"}),
+        Reply(200, [], is_chunked=True),
+    ],
+)
+def test_a_length_that_is_not_the_bodys_does_no_harm(vendors: Vendors, reply: Reply) -> None:
+    """No content, chunks with a length beside them, nothing at all: whole, or a 502, but never stuck or torn."""
+    vendors.reply = lambda _got: reply
+    response = vendors.house.get("/v1/files")
+    assert (response.status_code, response.content) in [
+        (reply.status, b"".join(reply.pieces)),
+        (502, response.content),
+    ]
+    assert [i.state for i in vendors.house.inferences()] == [State.CLOSED]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_when_the_store_is_down(dynamodb_url: str, strict: bool) -> None:
+    """A strict ledger sends nothing; another one serves, and what was not stored is in the log."""
+    with bad_store(dynamodb_url) as store:
+        ledger = "strict" if strict else "beside"
+        with serve_vendors(store.url, profiles={"both": {"routes": ["x/small"], "ledger": ledger}}) as vendors:
+            assert vendors.house.get("/v1/files").status_code == 200
+            store.rule = lambda op, _payload: "fail" if op in ("PutItem", "UpdateItem") else "pass"
+            response = vendors.house.get("/v1/files")
+            assert len(vendors.openai.got) == (1 if strict else 2)
+    assert response.status_code == (503 if strict else 200)
+    if strict:
+        assert response.json()["error"]["code"] == "store_unavailable"

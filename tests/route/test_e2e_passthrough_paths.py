@@ -1,6 +1,18 @@
-"""Which requests are passed through, and which never: hostile paths, our own, callers and providers that may not."""
+"""Which requests are passed through, and which never: hostile paths, our own, and who may not."""
 
-IMPORTS
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from ledger.items import ApiKey
+from ledger.outcomes import Outcome
+from ledger.table import Table
+from route.auth import digest_of
+from tests.route.house import ALICE, model
+from tests.route.vendors import Vendors, line, serve_vendors
 
 HOSTILE = [
     "/v1/../v1/files",
@@ -155,5 +167,3 @@ def test_a_provider_that_may_not_be_called_is_not(dynamodb_url: str, disabled: b
         assert (response.status_code, error["code"]) == expected
         assert disabled or error["resets_at"]
         assert [fact.outcome for fact in vendors.house.facts()] == [Outcome.REFUSED]
-
-

@@ -439,6 +439,9 @@ def answered(*content: Any, reason: Any = "tool_use") -> Json:
             SOUND | {"content": [{"type": "text", "text": ""}]},
             {"block_text"},
         ),
+        (SOUND | {"type": "x", "role": "user"}, SOUND, {"head"}),
+        (SOUND | {"stop_sequence": 7}, SOUND, {"stop_reason"}),
+        (SOUND | {"usage": {"input_tokens": "9", "output_tokens": 2.0}}, SOUND, {"usage"}),
         (SOUND | {"usage": None}, SOUND | {"usage": {"input_tokens": 0, "output_tokens": 0}}, {"usage"}),
     ],
 )

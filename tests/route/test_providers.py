@@ -14,8 +14,8 @@ from tests.route.build import Json, body, document, model, provider
 BASES = {
     "openai_compat": {"base_url": "https://acme.example/v1"},
     "anthropic": {"base_url": "https://acme.example"},
-    "bedrock": {"base_url": "", "region": "eu-west-1"},
-    "bedrock_mantle": {"base_url": "", "region": "eu-west-1"},
+    "bedrock": {"base_url": "https://bedrock.example", "region": "eu-west-1"},
+    "bedrock_mantle": {"base_url": "https://mantle.example", "region": "eu-west-1"},
 }
 PLAIN = ("openai_compat", "anthropic")
 CALLS = [(kind, dialect) for kind in KINDS for dialect in KINDS[kind].paths]

@@ -260,6 +260,12 @@ def test_texts_that_follow_each_other_are_one_message() -> None:
     assert final.output_text == "OneTwo"
 
 
+def test_reasoning_without_a_seal_is_known_as_ours() -> None:
+    """Sent back to the vendor it would be an item that it cannot find: so it must stay behind."""
+    item = whole([BEGAN, *said(Kind.THINKING, "Hm."), Finished(0, Stop.END)])["output"][0]
+    assert RESPONSES.upstream_body({"input": [item]}, "m")["input"] == []
+
+
 @given(st.text(), st.text(), st.booleans())
 def test_anthropics_seals_go_round(signature: str, redacted: str, shown: bool) -> None:
     """In the one field that callers send back; also when there is none, so that the vendor never sees the item."""
@@ -366,7 +372,7 @@ def test_items_at_one_place_are_kept_apart() -> None:
 
 
 def test_what_the_neutral_form_does_not_have_is_reported() -> None:
-    """Items of tools that the provider runs, annotations, and what is to come; not what only repeats the request."""
+    """Items of tools that the provider runs, annotations, what is to come; not what only repeats the request."""
     search: Json = {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search"}}
     part = {**made.TEXT, "annotations": [{"type": "url_citation"}]}
     message = {**made.MESSAGE, "phase": "commentary", "content": [part, {"type": "future"}]}

@@ -18,8 +18,12 @@ Json = Any
 MAX_DEPTH = 7
 SPECIAL: dict[str, tuple[Any, Any]] = {
     "budget_tokens": (2_000, 16_000),
+    "file_data": ("data:application/pdf;base64,JVBERg==", "data:application/pdf;base64,JVBE"),
+    "arguments": ('{"a": 1}', '{"b": 2}'),
     "image_url.url": ("https://a.example", "https://b.example"),
     "parallel_tool_calls": (False, True),
+    "cached_tokens": (3, 5),
+    "cache_write_tokens": (3, 5),
     "truncation": ("auto", "disabled"),
     "clear_at": ("next_user_message", "never"),
 }
@@ -51,6 +55,16 @@ def samples(of: Any) -> Iterator[Sample]:
 def minimal(of: Any) -> Json:
     """The smallest value of a type."""
     return _minimal(of, ())
+
+
+def members(of: Any) -> list[Any]:
+    """The members of a union."""
+    return _members(_plain(of))
+
+
+def label(of: Any) -> str:
+    """What a member of a union calls itself."""
+    return _label(of)
 
 
 def _walk(of: Any, path: str, way: tuple[Any, ...]) -> Iterator[Sample]:
@@ -87,7 +101,7 @@ def _walk_field(of: Any, field: _Field, path: str, way: tuple[Any, ...]) -> Iter
         yield Sample(sample.path, {**base, field.name: sample.present}, {**base, field.name: sample.absent})
 
 
-def _two(of: Any, path: str, way: tuple[Any, ...]) -> tuple[Json, Json]:
+def _two(of: Any, path: str, way: tuple[Any, ...]) -> tuple[Json, Json]:  # noqa: PLR0911 - one line a form
     """Two different values of a type, where it has two."""
     if special := next((values for end, values in SPECIAL.items() if path.endswith(end)), None):
         return special
@@ -97,17 +111,15 @@ def _two(of: Any, path: str, way: tuple[Any, ...]) -> tuple[Json, Json]:
         different = [pair for pair in pairs if pair[0] != pair[1]]
         return different[0] if different else (pairs[0][0], pairs[-1][0])
     if get_origin(of) is Literal:
-        values = get_args(of)
-        return values[-1], values[0]
+        return get_args(of)[-1], get_args(of)[0]
     if (item := _item(of)) is not None:
         first, second = _two(item, path, way)
         return [first], ([second] if second != first else [])
-    if get_origin(of) in (dict, Mapping):
-        first, _ = _two(get_args(of)[1], path, way)
-        return {"a": first}, {"b": first}
     if _is_object(of):
         value = _minimal(of, way)
         return value, value
+    if get_origin(of) in (dict, Mapping):
+        return {"a": "x"}, {"b": "x"}
     word = "".join(c if c.isalnum() else "_" for c in path)[-40:]
     return _SIMPLE.get(of, (f"a_{word}", f"b_{word}"))
 

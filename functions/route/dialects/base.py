@@ -185,6 +185,8 @@ class StreamReader(Reader):
             return b""
         # A comment is no sign that the answer has begun: gateways send some while they wait themselves.
         self.began = self.began or event.data is not None
+        if event.data is None:
+            self._check_lines(event)
         place, event = (Place.HEAD, event) if event.data is None else self.place(event)
         if place is Place.DROP:
             return b""
@@ -201,15 +203,22 @@ class StreamReader(Reader):
         self._head, self._tail, self._held = [], [], 0
         return b"".join((*held, event.raw))
 
+    def _check_lines(self, event: Event) -> None:
+        """Where no data is, whether it is only a comment: else it is a page, or what is left of an event."""
+        if not event.is_comment:
+            if not self.began:
+                self._refuse_document(event.raw)
+            raise BadAnswer("a line of the stream is none of an event")
+
     def _hold(self, event: Event) -> None:
         self._held += len(event.raw)
         if self._held > MAX_HELD_BYTES:
             raise BadAnswer("the stream says too much without any content")
 
-    def _refuse_document(self) -> None:
+    def _refuse_document(self, rest: bytes) -> None:
         """A whole document where a stream was asked for: some servers do not look, or have but an error to say."""
         try:
-            document = parse_object(b"".join((*self._head, self._splitter.rest)))
+            document = parse_object(b"".join((*self._head, rest)))
         except BadAnswer:
             return
         if document.get("error"):
@@ -218,7 +227,7 @@ class StreamReader(Reader):
 
     def end(self) -> None:
         if not self.began:
-            self._refuse_document()
+            self._refuse_document(self._splitter.rest)
         if not self.done:
             raise BadAnswer("the stream ended without its terminator")
         if not self.is_whole:

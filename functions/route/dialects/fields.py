@@ -6,7 +6,7 @@
 ('m', ('seed',))
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 MAX_NAMES = 40
@@ -104,3 +104,10 @@ class Fields:
         """All that is left, taken."""
         rest, self._left = self._left, {}
         return rest
+
+
+def drop_others(report: Report, document: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
+    """Reports what an object says besides the known. What says nothing (empty, or a count of 0) is no loss."""
+    for name in document.keys() - set(known):
+        if document[name] not in (None, "", [], {}, 0):
+            report.drop(f"{path}.{name}" if path else str(name))

@@ -32,6 +32,7 @@ class _TextFilter:
     """Holds back the end of a text block that may become something to take out, and no more."""
 
     def __init__(self) -> None:
+        self.repaired: set[str] = set()
         self._texts: set[tuple[int, int]] = set()
         self._held: dict[tuple[int, int], str] = {}
 

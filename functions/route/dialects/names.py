@@ -1,4 +1,4 @@
-"""Names and ids as they may be on a wire. The same name always gives the same, and different ones different ones."""
+"""Names and ids as they may be on a wire. The same name always gives the same, and two names give two."""
 
 import hashlib
 import re

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from ledger.usage import Usage
 from route.dialects.base import BadAnswer, Document, Reader, dump, parse_object
 from route.dialects.conversion import AnswerReading, AnswerWriting
 from route.dialects.neutral import Closed, Counted, Delta, Event, Finished, Opened, Sealed
@@ -19,7 +20,12 @@ InBlock = Opened | Delta | Sealed | Closed
 
 
 class Step(Protocol):
-    """Changes events on their way: a filter or a repair. Stateful: one for each answer."""
+    """Changes events on their way: a filter or a repair. Stateful: one for each answer.
+
+    `repaired`: names of the faults that it has mended.
+    """
+
+    repaired: set[str]
 
     def feed(self, event: Event) -> Iterable[Event]:
         """What becomes of this event; what is held back comes before the event that ends it."""
@@ -32,6 +38,7 @@ class InOrder:
     """
 
     def __init__(self) -> None:
+        self.repaired: set[str] = set()
         self._open: dict[int, int] = {}
         self._waiting: dict[int, dict[int, list[InBlock]]] = defaultdict(dict)
         self._numbers: dict[int, dict[int, int]] = defaultdict(dict)
@@ -76,7 +83,7 @@ class Translated(Reader):
     """A reader of a provider's dialect that speaks the caller's.
 
     `inner` reads what the provider sends, `outer` what is written for the caller. What is metered is the inner
-    one's, since that is what will be billed.
+    one's, since that is what will be billed. `input_tokens`: an estimate, for a provider that does not count.
     """
 
     def __init__(
@@ -88,12 +95,13 @@ class Translated(Reader):
         writing: AnswerWriting,
         *,
         stream: bool,
+        input_tokens: int = 0,
     ) -> None:
         self._inner, self._outer = inner, outer
         self._reading, self._writing = reading, writing
         # A step may add or take away blocks, so that they are put in order again after it.
         self._steps: tuple[Step, ...] = (InOrder(), *steps, *([InOrder()] if steps else []))
-        self._stream = stream
+        self._stream, self._input_tokens = stream, input_tokens
         self._splitter = Splitter()
         self._counted = False
         self._late = b""
@@ -105,6 +113,7 @@ class Translated(Reader):
         if not self._stream or not ready:
             return b""
         passed = self._outer.feed(self._translated(ready))
+        self._meter()
         self.content_seen = self._outer.content_seen
         return passed
 
@@ -115,6 +124,7 @@ class Translated(Reader):
         written = self._translated(rest) + self._closing() if self._stream else self._whole(rest)
         self._late = self._outer.feed(written)
         self._outer.end()
+        self._meter()
         self.content_seen = True
 
     def tail(self, receipt: Document | None) -> bytes:
@@ -124,9 +134,11 @@ class Translated(Reader):
         inner = self._inner
         self.usage, self.usage_is_sound = inner.usage, inner.usage_is_sound
         self.served_model, self.served_by = inner.served_model, inner.served_by
-        self.reported_usd, self.tool_calls = inner.reported_usd, inner.tool_calls
+        self.reported_usd = inner.reported_usd
+        # A call that a step has found in the text is one.
+        self.tool_calls = max(inner.tool_calls, self._outer.tool_calls)
         self.output_chars, self.began, self.done = inner.output_chars, inner.began, inner.done
-        self.repaired = inner.repaired
+        self.repaired = inner.repaired.union(*(step.repaired for step in self._steps))
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -151,8 +163,16 @@ class Translated(Reader):
         return self._written([*self._reading.end(), *self._estimate()]) + self._writing.end()
 
     def _estimate(self) -> list[Event]:
-        """Several clients fail without any usage, so that where the provider gave none the caller gets ours."""
-        return [] if self._counted else [Counted(self._inner.seen_usage)]
+        """Several clients fail without any usage, so that where the provider gave none the caller gets ours.
+
+        Mending has put zeros where there was none, so that only the provider's own reader knows.
+        """
+        inner = self._inner
+        if self._counted and inner.usage is not None and inner.usage_is_sound:
+            return []
+        inner.repaired.add("usage")
+        seen = inner.seen_usage
+        return [Counted(seen if seen.prompt else seen + Usage(input=self._input_tokens))]
 
     def _whole(self, data: bytes) -> bytes:
         events = self._stepped(self._reading.whole(parse_object(data)))

@@ -35,17 +35,18 @@ class RepairToolCalls:
     """Holds each text until its end, since only then it is known what it was. `names`: the declared tools."""
 
     def __init__(self, names: Iterable[str]) -> None:
+        self.repaired: set[str] = set()
         self._names = frozenset(names)
         self._texts: dict[tuple[int, int], list[str]] = {}
         self._opened: dict[tuple[int, int], Opened] = {}
-        self._repaired: set[int] = set()
+        self._calling: set[int] = set()
         self._next = _FIRST_NEW_BLOCK
 
     def feed(self, event: Event) -> Iterable[Event]:
         if not self._names:
             return [event]
         if isinstance(event, Finished):
-            is_hidden = event.choice in self._repaired and event.stop == Stop.END
+            is_hidden = event.choice in self._calling and event.stop == Stop.END
             return [replace(event, stop=Stop.TOOL_CALLS) if is_hidden else event]
         if isinstance(event, Opened) and event.kind is Kind.TEXT:
             self._opened[event.choice, event.block] = event
@@ -65,7 +66,8 @@ class RepairToolCalls:
         left, calls = calls_in(text, self._names)
         if not calls:
             return [opened, Delta(*place, text), closed] if text else [opened, closed]
-        self._repaired.add(closed.choice)
+        self._calling.add(closed.choice)
+        self.repaired.add("tool_calls")
         said: list[Event] = [opened, Delta(*place, left), closed] if left.strip() else []
         return [*said, *(event for call in calls for event in self._call(closed.choice, *call))]
 

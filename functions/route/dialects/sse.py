@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _EVENT_END = re.compile(rb"\n\r?\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+_FIELDS = (b"", b"event", b"data", b"id", b"retry")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -16,6 +17,15 @@ class Event:
     raw: bytes
     name: str
     data: bytes | None
+
+    @property
+    def is_comment(self) -> bool:
+        """Whether every line of it is a comment, or a field that the standard knows, in UTF-8."""
+        try:
+            self.raw.decode()
+        except UnicodeDecodeError:
+            return False
+        return all(not line or line.partition(b":")[0] in _FIELDS for line in _LINE_END.split(self.raw))
 
 
 class EventTooLarge(Exception):

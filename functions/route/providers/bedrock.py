@@ -220,12 +220,14 @@ UNSIGNED = ("accept-encoding", "user-agent", "authorization")
 
 def open_signer(provider: str, service: str, region: str) -> Sign:
     """Signature Version 4 with the credentials of this process. ConfigError where there are none."""
-    # 60 to 130 ms, and only where calls are signed.
-    from botocore.auth import SigV4Auth  # noqa: PLC0415
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from botocore.session import Session  # noqa: PLC0415
-
+    # 60 to 130 ms, and only where calls are signed. Lambda's own runtime has it.
+    try:
+        from botocore.auth import SigV4Auth  # noqa: PLC0415
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        from botocore.session import Session  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError(f"{provider}: without an api_key calls are signed, by botocore: install it") from None
     try:
         credentials = Session().get_credentials()
     except BotoCoreError as error:

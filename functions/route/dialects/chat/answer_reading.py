@@ -6,9 +6,9 @@ from typing import Any
 from ledger.usage import from_openai
 from route.dialects import neutral, sse
 from route.dialects.base import BadAnswer, Document, mapping, maps, parse_object, text
-from route.dialects.chat.choice import Choice, report_others
+from route.dialects.chat.choice import Choice
 from route.dialects.conversion import AnswerReading
-from route.dialects.fields import Report
+from route.dialects.fields import Report, drop_others
 from route.dialects.neutral import Began, Counted, Finished, Stop
 
 _DONE = b"[DONE]"
@@ -20,6 +20,8 @@ _STOPS: Mapping[str, Stop] = {
     "content_filter": Stop.REFUSAL,
 }
 # `provider` and the cost in `usage` are what the reader that meters has heard already.
+_PROMPT_DETAILS = ("cached_tokens", "cache_write_tokens")
+_OUTPUT_DETAILS = ("reasoning_tokens",)
 _TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "provider", "obfuscation", "error"})
 _CHOICE = frozenset(
     {"index", "delta", "message", "finish_reason", "logprobs", "stop_reason", "native_finish_reason"}
@@ -77,7 +79,7 @@ class ChatAnswerReading(AnswerReading):
         choice = self._choice(said)
         yield from choice.said(mapping(message), f"choices[].{name}")
         yield from choice.logprobs(mapping(said.get("logprobs")))
-        report_others(self.report, said, _CHOICE, "choices[].")
+        drop_others(self.report, said, _CHOICE, "choices[]")
 
     def _finish(self, choice: Choice, reason: str, said: Mapping[str, Any]) -> Iterator[neutral.Event]:
         """Once. A call that a tool choice demanded ends with `stop`, and so does each call of some servers."""
@@ -96,5 +98,8 @@ class ChatAnswerReading(AnswerReading):
         usage = document.get("usage")
         if isinstance(usage, Mapping) and usage:
             details = mapping(usage.get("prompt_tokens_details"))
+            drop_others(self.report, details, _PROMPT_DETAILS, "usage.prompt_tokens_details")
+            output = mapping(usage.get("completion_tokens_details"))
+            drop_others(self.report, output, _OUTPUT_DETAILS, "usage.completion_tokens_details")
             yield Counted(from_openai(usage), cache_said=details.get("cached_tokens") is not None)
-        report_others(self.report, document, _TOP, "")
+        drop_others(self.report, document, _TOP)

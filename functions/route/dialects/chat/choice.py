@@ -8,7 +8,7 @@ from typing import Any
 from route.dialects.base import BadAnswer, mapping, maps, text
 from route.dialects.chat.thoughts import DETAILS, PLAIN, Piece, piece_of
 from route.dialects.damage import derived_id
-from route.dialects.fields import Fields, Report
+from route.dialects.fields import Fields, Report, drop_others
 from route.dialects.neutral import Closed, Delta, Event, Kind, Logprobs, Opened, Sealed
 
 _KNOWN = frozenset({"role", "content", "refusal", "tool_calls", "function_call", *DETAILS, *PLAIN})
@@ -68,7 +68,7 @@ class Choice:
         legacy = message.get("function_call")
         if legacy:
             yield from self._piece_of_call({"index": _LEGACY, "function": legacy}, 0)
-        report_others(self._report, message, _KNOWN, f"{path}.")
+        drop_others(self._report, message, _KNOWN, path)
 
     def logprobs(self, said: Mapping[str, Any]) -> Iterator[Event]:
         for name in ("content", "refusal"):
@@ -188,10 +188,3 @@ def _content(content: object, path: str, report: Report) -> Iterator[tuple[Kind,
             yield Kind.TEXT, _text(part.get("text"))
         else:
             report.drop(f"{path}[].{kind}")
-
-
-def report_others(report: Report, said: Mapping[str, Any], known: frozenset[str], path: str) -> None:
-    """What an answer says besides. Nothing is no loss."""
-    for name in said.keys() - known:
-        if said[name] not in (None, "", [], {}):
-            report.drop(f"{path}{name}")

@@ -13,6 +13,7 @@ from route.dialects.damage import Repairs, bounded, derived_id, whole_number
 
 _CHUNK: Document = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
 _WHOLE: Document = {**_CHUNK, "object": "chat.completion"}
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _CUT = ("length", "content_filter")
 _TEXT_PARTS = (None, "text", "output_text")
 
@@ -33,6 +34,7 @@ class ChunkMending:
     def mend(self, chunk: Document, data: bytes) -> bytes | None:
         """Changes the chunk; gives its data as it shall go on, or None where it was sound."""
         missing = _mend_head(chunk, self._head, _CHUNK, lambda: data, self._repairs)
+        _mend_usage(chunk, self._repairs)
         choices = chunk.get("choices")
         if choices is None and "choices" not in chunk:
             missing["choices"] = []
@@ -72,7 +74,8 @@ class _Choice:
 
     def mend(self, choice: Document, delta: Document, *seeds: str | bytes) -> None:
         self._mend_role(delta)
-        _mend_text(delta, "content", self._repairs)
+        _mend_texts(delta, self._repairs)
+        _mend_logprobs(choice, self._repairs)
         self._mend_legacy(delta)
         if delta.get("tool_calls") is not None:
             delta["tool_calls"] = self.calls.mended(delta["tool_calls"], *seeds)
@@ -110,6 +113,7 @@ def mend_answer(document: Document, names: set[str]) -> bool:
     if missing:
         document |= missing
         repairs.note("head")
+    _mend_usage(document, repairs)
     document["choices"] = _objects(document.get("choices"), "choices", repairs)
     bounded(len(document["choices"]))
     for place, choice in enumerate(document["choices"]):
@@ -117,10 +121,11 @@ def mend_answer(document: Document, names: set[str]) -> bool:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise BadAnswer("a choice has no message")
-        if not isinstance(message.get("role"), str):
+        if message.get("role") != "assistant":
             message["role"] = "assistant"
             repairs.note("role")
-        _mend_text(message, "content", repairs)
+        _mend_texts(message, repairs)
+        _mend_logprobs(choice, repairs)
         if message.get("tool_calls") is not None:
             message["tool_calls"] = mend_whole_calls(
                 message["tool_calls"],
@@ -196,10 +201,39 @@ def _mend_index(choice: Document, place: int, repairs: Repairs) -> int:
     return number
 
 
+def _mend_usage(document: Document, repairs: Repairs) -> None:
+    """Counts are numbers, and what is no object counts nothing. It has been metered as it came by now."""
+    usage = document.get("usage")
+    if usage is None:
+        return
+    if not isinstance(usage, dict):
+        document["usage"] = None
+        repairs.note("usage")
+        return
+    for name in _COUNTS:
+        said = usage.get(name)
+        fit = whole_number(said)
+        if fit is None or fit is not said:
+            usage[name] = fit or 0
+            repairs.note("usage")
+
+
+def _mend_logprobs(choice: Document, repairs: Repairs) -> None:
+    if not isinstance(choice.get("logprobs"), dict | None):
+        choice["logprobs"] = None
+        repairs.note("logprobs")
+
+
+def _mend_texts(message: Document, repairs: Repairs) -> None:
+    for name in ("content", "refusal"):
+        if message.get(name) is not None:
+            _mend_text(message, name, repairs)
+
+
 def _mend_text(message: Document, name: str, repairs: Repairs) -> None:
     """Text in parts becomes one. Parts of other kinds are a vendor's own, and stay."""
-    value = message.get(name)
-    if value is None or isinstance(value, str):
+    value = message[name]
+    if isinstance(value, str):
         return
     if not isinstance(value, list) or not all(isinstance(part, str | dict) for part in value):
         raise BadAnswer(f"the answer's {name} is no text")

@@ -117,7 +117,7 @@ def _format(fields: Fields) -> Option | None:
     schema = said.take("schema", Mapping)
     name, description, strict = said.text("name"), said.text("description"), said.take("strict", bool)
     found = Format("json_schema", None if schema is None else dict(schema), name, description, strict)
-    return Option(found, inner.path)
+    return Option(found, said.path)
 
 
 def _reasoning(fields: Fields) -> Option | None:

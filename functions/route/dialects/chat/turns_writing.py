@@ -51,11 +51,13 @@ class _Messages:
             self._result(result)
         if results and not rest:
             return
+        if turn.role == "user":
+            attached, self._attached = self._attached, []
+            self._say("user", [*attached, *self._written(rest, refused=(Thinking, ToolCall))])
+            return
         self.flush()
         if turn.role == "assistant":
             self._assistant(rest)
-        elif turn.role == "user":
-            self._say("user", self._written(rest, refused=(Thinking, ToolCall)))
         else:
             role = turn.role if self._target.developer_role else "system"
             self._say(role, self._written(rest, only=Text))

@@ -127,14 +127,22 @@ def _data(item: Item) -> bytes:
 
 def _mend_head(message: Document, seed: Callable[[], bytes], repairs: Repairs) -> None:
     """Id, type, role and model: clients read them without asking whether they are there."""
-    for name, otherwise in (("id", ""), ("type", "message"), ("role", "assistant"), ("model", "")):
+    for name, only in (("type", "message"), ("role", "assistant")):
+        if message.get(name) != only:
+            message[name] = only
+            repairs.note("head")
+    for name in ("id", "model"):
         if not isinstance(message.get(name), str):
-            message[name] = otherwise if name != "id" else derived_id("msg_", seed())
+            message[name] = derived_id("msg_", seed()) if name == "id" else ""
             repairs.note("head")
 
 
 def _mend_stop(holder: Document, has_calls: bool, repairs: Repairs) -> None:
     """The reason is a word or null, and after a call never the end of the turn: agents would stop there."""
+    for name, kind in (("stop_sequence", str), ("stop_details", dict)):
+        if not isinstance(holder.get(name), kind | None):
+            holder[name] = None
+            repairs.note("stop_reason")
     said: Any = holder.get("stop_reason")
     if said is not None and (not isinstance(said, str) or not said):
         holder["stop_reason"] = None
@@ -149,9 +157,9 @@ def _mend_usage(holder: Document, needed: Mapping[str, int], repairs: Repairs) -
     usage = holder.get("usage")
     if not isinstance(usage, dict):
         usage = holder["usage"] = {}
-    for name, otherwise in needed.items():
+    for name in (*needed, *(name for name in _INPUT_COUNTS if name not in needed and usage.get(name) is not None)):
         value = usage.get(name)
         fit = whole_number(value)
         if fit is None or fit is not value:
-            usage[name] = otherwise if fit is None else fit
+            usage[name] = needed.get(name, 0) if fit is None else fit
             repairs.note("usage")

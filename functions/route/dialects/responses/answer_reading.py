@@ -8,7 +8,7 @@ from ledger.usage import from_responses
 from route.dialects import sse
 from route.dialects.base import BadAnswer, dump, mapping, maps, parse_object, text
 from route.dialects.conversion import AnswerReading
-from route.dialects.fields import Report
+from route.dialects.fields import Report, drop_others
 from route.dialects.neutral import (
     Began,
     Closed,
@@ -41,6 +41,9 @@ _STREAMED: Mapping[str, tuple[Kind, str]] = {
     "response.custom_tool_call_input.delta": (Kind.TOOL_CALL, ""),
 }
 """What a delta is more of, and which field says of which part of the item."""
+_CALL_FIELDS = ("type", "id", "call_id", "name", "namespace", "status", "arguments", "input")
+_INPUT_DETAILS = ("cached_tokens", "cache_write_tokens")
+_OUTPUT_DETAILS = ("reasoning_tokens",)
 _LATEST = 2**53
 _KNOWN = frozenset(ECHOED) - {"service_tier"} | {
     *("id", "object", "created_at", "completed_at", "status", "error", "incomplete_details", "model", "output"),
@@ -162,6 +165,7 @@ class ResponsesReading(AnswerReading):
         elif kind in _CALLS:
             events = self._call(number, item)
             events += _rest(self._blocks[number, Kind.TOOL_CALL, 0], _arguments(item.get(_CALLS[kind])))
+            drop_others(self.report, item, _CALL_FIELDS, "output[]")
         else:
             self.report.drop(f"output[].{kind or 'type'}")
             events = []
@@ -208,11 +212,11 @@ class ResponsesReading(AnswerReading):
         return events
 
     def _end(self, response: Mapping[str, Any]) -> list[Event]:
-        output = maps(response.get("output"))
+        items = maps(response.get("output"))
         events: list[Event] = []
-        if not self._seen or self._seen == len(output):
+        if not self._seen or self._seen == len(items):
             # What was not streamed to its end stands here; of a whole answer that is everything.
-            for number, item in enumerate(output):
+            for number, item in enumerate(items):
                 events += self._item(number, item)
         for name, value in response.items():
             if value and name not in _KNOWN:
@@ -220,7 +224,10 @@ class ResponsesReading(AnswerReading):
         events.append(Finished(0, self._stop(response)))
         usage = response.get("usage")
         if isinstance(usage, Mapping):
-            cache_said = mapping(usage.get("input_tokens_details")).get("cached_tokens") is not None
+            details, output = (mapping(usage.get(f"{side}_tokens_details")) for side in ("input", "output"))
+            drop_others(self.report, details, _INPUT_DETAILS, "usage.input_tokens_details")
+            drop_others(self.report, output, _OUTPUT_DETAILS, "usage.output_tokens_details")
+            cache_said = details.get("cached_tokens") is not None
             events.append(Counted(from_responses(usage), cache_said))
         return events
 

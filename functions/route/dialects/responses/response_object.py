@@ -82,7 +82,7 @@ class Names:
             space = text(tool.get("name")) if inside else ""
             for one in inside or [tool]:
                 name = text(one.get("name"))
-                for limit in ():
+                for limit in _LIMITS:
                     known = (space, name, one.get("type") == "custom")
                     self._known.setdefault(wire_name(space, name, limit), known)
 

@@ -1,0 +1,207 @@
+"""Errors as the vendors' SDKs raise them, whoever made them: a provider of any dialect, or the router itself."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from ledger.items import ApiKey, State
+from ledger.table import Table
+from route.auth import digest_of
+from tests.fakes import Fail, Hang
+from tests.route.callers import CALLERS, DIALECTS, ONE_EACH, PAIRS, SPEAKS, Caller
+from tests.route.house import House, build_house, model
+
+CLASSES: dict[int, tuple[str, str]] = {
+    400: ("BadRequestError", "BadRequestError"),
+    401: ("AuthenticationError", "AuthenticationError"),
+    402: ("APIStatusError", "PaymentRequiredError"),
+    403: ("PermissionDeniedError", "PermissionDeniedError"),
+    404: ("NotFoundError", "NotFoundError"),
+    408: ("APIStatusError", "RequestTimeoutError"),
+    409: ("ConflictError", "ConflictError"),
+    413: ("APIStatusError", "ContentTooLargeError"),
+    422: ("UnprocessableEntityError", "UnprocessableEntityError"),
+    429: ("RateLimitError", "RateLimitError"),
+    499: ("APIStatusError", "ClientClosedRequestError"),
+    500: ("InternalServerError", "InternalServerError"),
+    501: ("InternalServerError", "HTTPNotImplementedError"),
+    503: ("InternalServerError", "ServiceUnavailableError"),
+    504: ("InternalServerError", "GatewayTimeoutError"),
+    529: ("InternalServerError", "OverloadedError"),
+}
+"""By status: what OpenAI's SDK and Anthropic's raise."""
+OF_THE_REQUEST = {400, 409, 413, 422, 499}
+"""What no other route could mend: these come with the provider's own words, the others with the whole story."""
+CODES = {
+    401: "auth",
+    402: "payment_required",
+    403: "auth",
+    404: "model_not_found",
+    408: "timeout",
+    429: "rate_limited",
+    500: "server_error",
+    501: "server_error",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+CLAUDE_TYPES = TYPES | {
+    400: "invalid_request_error",
+    402: "billing_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def raised(own: str, status: int) -> type[Exception]:
+    """The class that the caller's SDK has for a status, exactly."""
+    names = CLASSES[status]
+    kind: type[Exception] = (
+        getattr(anthropic, names[1]) if own in ("messages", "count_tokens") else getattr(openai, names[0])
+    )
+    return kind
+
+
+@pytest.fixture(scope="module")
+def house(dynamodb_url: str) -> Iterator[House]:
+    """Each dialect is spoken by one provider."""
+    with build_house(dynamodb_url, **ONE_EACH) as built:
+        yield built
+
+
+@pytest.fixture
+def caller(house: House, own: str) -> Iterator[Caller]:
+    """With the retries that an SDK makes unless it is told not to."""
+    for provider in house.providers.values():
+        provider.clear()
+    with CALLERS[own](house, max_retries=2) as made:
+        yield made
+
+
+def inner(error: Any, own: str) -> dict[str, Any]:
+    """The error object inside of the caller's own envelope, which must have nothing else that it should not."""
+    document: dict[str, Any] = error.response.json()
+    if own in ("messages", "count_tokens"):
+        assert document.keys() == {"type", "error", "request_id"}
+        assert document["type"] == "error"
+        assert document["request_id"] == error.request_id
+    else:
+        assert document.keys() == {"error"}
+        assert {"message", "type", "param", "code"} <= document["error"].keys()
+    said: dict[str, Any] = document["error"]
+    return said
+
+
+@pytest.mark.case("C2")
+@pytest.mark.parametrize("mode", ["whole", "events"])
+@pytest.mark.parametrize("status", CLASSES)
+@pytest.mark.parametrize(("own", "theirs"), PAIRS, ids=lambda name: name)
+def test_each_status_of_a_provider_is_the_sdks_own_exception(
+    house: House, caller: Caller, own: str, theirs: str, status: int, mode: str
+) -> None:
+    """Class, status, words, id and headers are the same whoever speaks the provider's dialect; nobody retries."""
+    words = "the provider's own words"
+    house.providers[SPEAKS[theirs]].default = Fail(status, words, code="a_code", headers={"retry-after": "3600"})
+    with pytest.raises(openai.APIStatusError if own != "messages" else anthropic.APIStatusError) as caught:
+        caller.ask(theirs, [caller.user("hi")], mode)
+    error: Any = caught.value
+    assert type(error) is raised(own, status)
+    assert error.status_code == status
+    said = inner(error, own)
+    if status in OF_THE_REQUEST:
+        assert said["message"] == words
+    else:
+        assert said["message"].startswith(f"The only attempt failed. 1. {SPEAKS[theirs]}|small|: {CODES[status]}")
+        assert (said["code"], said["provider_message"]) == (CODES[status], words)
+        assert [(row["n"], row["http_status"]) for row in said["attempts"]] == [(1, status)]
+        assert error.response.headers["retry-after"] == "60"
+    if own == "messages":
+        assert said["type"] == CLAUDE_TYPES.get(status, "api_error" if status >= 500 else said["type"])
+    assert words in str(error) or words in error.response.text
+    assert error.response.headers["x-should-retry"] == "false"
+    inference, [fact] = caller.written
+    assert error.request_id == inference.inference_id
+    assert (inference.state, inference.status, fact.http_status) == (State.CLOSED, status, status)
+    assert len(house.providers[SPEAKS[theirs]].calls) == 1
+
+
+@pytest.mark.parametrize(("own", "theirs"), PAIRS, ids=lambda name: name)
+def test_the_field_at_fault_and_the_code_cross_over(house: House, caller: Caller, own: str, theirs: str) -> None:
+    """What a provider says of a bad request's code and field is where the caller's SDK looks for it."""
+    fail = Fail(400, "bad", type="invalid_request_error", code="a_code", param="messages.3")
+    house.providers[SPEAKS[theirs]].default = fail
+    with pytest.raises(raised(own, 400)) as caught:
+        caller.ask(theirs, [caller.user("hi")])
+    said, error = inner(caught.value, own), vars(caught.value)
+    if own != "messages":
+        assert error["code"] == ("a_code" if theirs != "messages" else "invalid_request_error")
+        assert error["param"] == ("messages.3" if theirs != "messages" else None)
+    else:
+        assert said["type"] == "invalid_request_error"
+        assert said.get("code") == ("a_code" if theirs != "messages" else None)
+
+
+@pytest.mark.parametrize("mode", ["whole", "events"])
+@pytest.mark.parametrize(("own", "theirs"), PAIRS, ids=lambda name: name)
+def test_a_page_that_is_no_error_of_any_dialect(
+    house: House, caller: Caller, own: str, theirs: str, mode: str
+) -> None:
+    """A gateway's HTML is never passed on: the caller gets our own words in its envelope."""
+    house.providers[SPEAKS[theirs]].default = Fail(400, body="<html>400 proxy</html>")
+    with pytest.raises(raised(own, 400)) as caught:
+        caller.ask(theirs, [caller.user("hi")], mode)
+    assert inner(caught.value, own)["code"] == "invalid_request"
+    assert "html" not in caught.value.args[0]
+
+
+# What follows is the router's own.
+
+BROKE = {"scope": "provider:{}", "period": "day", "limit_usd": 0}
+SLOW = {"first_token_s": 0.2, "attempt_s": 0.2}
+REVOKED, EXPIRED = "sk-revoked", "sk-expired"
+OURS: dict[str, Callable[[Any, str], Any]] = {
+    "chat": lambda sdk, name: sdk.chat.completions.create(model=name, messages=HI),
+    "responses": lambda sdk, name: sdk.responses.create(model=name, input="hi"),
+    "embeddings": lambda sdk, name: sdk.embeddings.create(model=name, input="hi"),
+    "messages": lambda sdk, name: sdk.messages.create(model=name, messages=HI, max_tokens=9),
+    "count_tokens": lambda sdk, name: sdk.messages.count_tokens(model=name, messages=HI),
+}
+HI: Any = [{"role": "user", "content": "hi"}]
+ALL = pytest.mark.parametrize("own", OURS)
+
+
+@pytest.fixture(scope="module")
+def strict(dynamodb_url: str) -> Iterator[House]:
+    """A router that refuses: unknown models, large bodies, two providers without money, one that is too slow."""
+    profiles = {
+        "good": {"routes": ["a/small", "c/small"]},
+        "broke": {"routes": ["b/small", "d/small"]},
+        "slow": {"routes": ["a/large", "c/large"], "deadlines": SLOW},
+    }
+    slow = {"providers": None} and model("large")
+    with build_house(
+        dynamodb_url,
+        profiles=profiles,
+        budgets=[BROKE | {"scope": f"provider:{name}"} for name in "bd"],
+        unknown_model="reject",
+        default_profile="good",
+        settings={"max_body_bytes": 10_000},
+        more_models={"a": [slow], "c": [slow]},
+    ) as built:
+
+        async def write(table: Table) -> None:
+            await table.put_api_key(ApiKey(digest_of(REVOKED), "carol", "t", active=False))
+            await table.put_api_key(ApiKey(digest_of(EXPIRED), "carol", "t", expires_at_ms=1))
+
+        built.at_table(write)
+        yield built
