@@ -23,7 +23,7 @@ from route.auth import Keys
 from route.call import Exchange
 from route.capture import Capture
 from route.config import Config
-from route.dialects.base import Dialect, Document, dump
+from route.dialects.base import Dialect, Document, dump, parse_object
 from route.errors import ApiError
 from route.fleet import Fleet
 from route.plan import Plan, decide
@@ -39,6 +39,7 @@ RESERVE_S = 3.0
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
+REQUEST_ID = "request_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,16 @@ class Answer:
             await self.sink.write(dialect.error_event(error, inference_id))
             await self.sink.end()
             return
-        body = served.own_words or dump(dialect.error_document(error, inference_id))
+        own_words = _in_our_name(served.own_words, inference_id) if served.own_words else b""
+        body = own_words or dump(dialect.error_document(error, inference_id))
         headers = self.headers(served.last) | error.headers() | {"content-type": JSON}
         await send_whole(self.sink, error.status, headers, body)
+
+
+def _in_our_name(own_words: bytes, inference_id: str) -> bytes:
+    """A provider's error with our id in place of its own, which one vendor's SDK reads before any header."""
+    document = parse_object(own_words)
+    return dump(document | {REQUEST_ID: inference_id}) if REQUEST_ID in document else own_words
 
 
 async def send_whole(sink: Sink, status: int, headers: Mapping[str, str], body: bytes) -> None:

@@ -55,18 +55,17 @@ def models_document(ids: Sequence[str], headers: Mapping[str, str], query: Mappi
 
 
 def _page(ids: Sequence[str], query: Mapping[str, str]) -> tuple[Sequence[str], bool]:
-    """A page of the list, right after or right before a name, and whether there is more in that direction."""
+    """A page of the list, right after or right before a name or between two, and whether there is more of it."""
     limit, after, before = _limit(query.get("limit", "")), query.get("after_id"), query.get("before_id")
-    if after and before:
-        raise BadRequest("invalid_page", "Only one of 'after_id' and 'before_id' can be given.", param="after_id")
     for param, name in (("after_id", after), ("before_id", before)):
         if name and name not in ids:
             raise BadRequest("invalid_page", f"{param}: there is no such model.", param=param)
-    if before:
-        end = ids.index(before)
-        return ids[max(0, end - limit) : end], end > limit
     start = ids.index(after) + 1 if after else 0
-    return ids[start : start + limit], len(ids) > start + limit
+    end = max(start, ids.index(before)) if before else len(ids)
+    has_more = end - start > limit
+    if before and not after:
+        return ids[max(0, end - limit) : end], has_more
+    return ids[start : min(end, start + limit)], has_more
 
 
 def _limit(said: str) -> int:

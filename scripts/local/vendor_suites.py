@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -49,6 +50,8 @@ class Suite:
     least_passed: int
     api: tuple[str, ...] = ()
     """The tests of the API's resources that a router answers, run against a real server in strict mode."""
+    api_only: str = ""
+    """pytest's `-k` for these: what is stored at the vendor is not the router's, and comes from no stand-in."""
     left_out: tuple[str, ...] = ("tests/api_resources",)  # needs a mock server
 
 
@@ -70,6 +73,11 @@ SUITES = {
             "tests/api_resources/test_responses.py",
             "tests/api_resources/test_embeddings.py",
             "tests/api_resources/test_models.py",
+        ),
+        # Strict types refuse the vendor's own base64 embeddings, which is how its SDK asks for them.
+        api_only=(
+            "create and not Embeddings or (test_models and (list or retrieve))"
+            " or Embeddings and (loose or with_all_params)"
         ),
         # The second one asks the network for a package.
         left_out=("tests/api_resources", "tests/lib/test_fine_tuning_positional_arguments.py"),
@@ -147,7 +155,19 @@ def run_against(suite: Suite, base_url: str) -> Run:
     """The vendor's own tests of its API, with the vendor's own classes, against a server."""
     with _alone():
         python, source = _environment(), _source(suite.vendor)
-    return _run(suite, python, source, suite.api, swapped=False, base_url=base_url)
+    chosen = ("-k", suite.api_only) if suite.api_only else ()
+    return _run(suite, python, source, (*suite.api, *chosen), swapped=False, base_url=base_url)
+
+
+def model_names(suite: Suite) -> set[str]:
+    """The models that the vendor's tests ask for by name, and page by."""
+    with _alone():
+        source = _source(suite.vendor)
+    text = "".join((source / path).read_text() for path in suite.api if path.endswith("test_models.py"))
+    return set(_NAMED.findall(text))
+
+
+_NAMED = re.compile(r'(?:retrieve\(|model_id=|after_id=|before_id=)\s*"([^"]+)"')
 
 
 def differences(theirs: Run, ours: Run) -> dict[str, tuple[str, str]]:

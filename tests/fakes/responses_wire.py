@@ -55,17 +55,17 @@ class ResponsesWire(OpenAIVendor):
         self.store = ResponseStore()
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """A missing model or nothing to answer."""
+        """A missing model, or an input that is none."""
         if not isinstance(body.get("model"), str):
             return Fail(400, "Missing required parameter: 'model'.", code="missing_required_parameter")
-        if not any(name in body for name in ("input", "prompt", "previous_response_id", "conversation")):
-            return Fail(400, "Missing required parameter: 'input'.", code="missing_required_parameter")
         if not isinstance(body.get("input", ""), str | list):
             return Fail(400, "Invalid type for 'input': expected a string or an array.", param="input")
         return None
 
     def rule_broken(self, body: Json) -> Fail | None:
-        """See ``rules_responses``; and what the request builds on must be stored."""
+        """See ``rules_responses``; there must be something to answer, and what it builds on must be stored."""
+        if not any(name in body for name in ("input", "prompt", "previous_response_id", "conversation")):
+            return Fail(400, "Missing required parameter: 'input'.", code="missing_required_parameter")
         previous = body.get("previous_response_id")
         if previous is not None and self.store.get(previous) is None:
             message = f"Previous response with id '{previous}' not found."

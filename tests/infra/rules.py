@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.infra.stack import BASIC_ROLE, Template
+from tests.infra.stack import BASIC_ROLE, Template, created
 
 Rule = Callable[[Template], None]
+ATTACHABLE = {"AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy"}
 FACTS, VIEWS = {"Fn::GetAtt": ["FactsTable", "Arn"]}, {"Fn::GetAtt": ["ViewsTable", "Arn"]}
 
 # function → statement → (actions, resources): all that the two roles may do, to the letter.
@@ -56,6 +57,22 @@ ALLOWED: dict[str, dict[str, tuple[set[str], list[Any]]]] = {
     },
 }
 
+# What the parameter BedrockAccess adds to the router's role.
+BEDROCK: dict[str, tuple[set[str], list[Any]]] = {
+    "InvokeModels": (
+        {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"},
+        [
+            {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*::foundation-model/*"},
+            {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*"},
+            {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:application-inference-profile/*"},
+        ],
+    ),
+    "InferThroughMantle": (
+        {"bedrock-mantle:CreateInference", "bedrock-mantle:CountTokens"},
+        [{"Fn::Sub": "arn:${AWS::Partition}:bedrock-mantle:*:${AWS::AccountId}:project/default"}],
+    ),
+}
+
 
 def properties(template: Template, name: str) -> dict[str, Any]:
     found: dict[str, Any] = template["Resources"][name]["Properties"]
@@ -75,10 +92,25 @@ def roles_allow_exactly_the_table(template: Template) -> None:
     for function, allowed in ALLOWED.items():
         role = properties(template, f"{function}Role")
         statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
-        found = {s["Sid"]: (set(as_list(s["Action"])), as_list(s["Resource"])) for s in statements}
-        assert found == allowed
-        assert all(s["Effect"] == "Allow" for s in statements)
+        assert rights(statements) == allowed
         assert role["ManagedPolicyArns"] == [BASIC_ROLE]
+
+
+def rights(statements: list[dict[str, Any]]) -> dict[str, tuple[set[str], list[Any]]]:
+    """Statements in the form of the tables above."""
+    assert all(s["Effect"] == "Allow" for s in statements)
+    return {s["Sid"]: (set(as_list(s["Action"])), as_list(s["Resource"])) for s in statements}
+
+
+def bedrock_is_out_of_reach_unless_asked_for(template: Template) -> None:
+    """By default nothing is attached to a role later; the parameter attaches exactly the table to the router's."""
+    attached = {name for name, r in template["Resources"].items() if r["Type"] in ATTACHABLE}
+    assert attached == {"RouteBedrockPolicy"}
+    assert "RouteBedrockPolicy" not in created(template)
+    assert "RouteBedrockPolicy" in created(template, BedrockAccess="invoke")
+    policy = properties(template, "RouteBedrockPolicy")
+    assert policy["Roles"] == [{"Ref": "RouteFunctionRole"}]
+    assert rights(policy["PolicyDocument"]["Statement"]) == BEDROCK
 
 
 def no_other_role_than_the_schedules(template: Template) -> None:
@@ -225,6 +257,7 @@ def outputs_name_what_others_need(template: Template) -> None:
 
 RULES: list[Rule] = [
     roles_allow_exactly_the_table,
+    bedrock_is_out_of_reach_unless_asked_for,
     no_other_role_than_the_schedules,
     functions_run_on_arm_with_their_sizes,
     functions_know_their_tables,

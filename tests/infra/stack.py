@@ -37,3 +37,18 @@ def translated(template: Template, **parameters: str) -> Template:
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
         result: Template = transform(fragment, dict(parameters), ManagedPolicies())
     return result
+
+
+def created(template: Template, **parameters: str) -> dict[str, dict[str, Any]]:
+    """The resources that CloudFormation makes with these parameters, the others at their defaults.
+
+    Raises KeyError for a condition that is more than a parameter's equality, which is all that ours are.
+    """
+    values = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()} | parameters
+
+    def holds(condition: str) -> bool:
+        left, right = template["Conditions"][condition]["Fn::Equals"]
+        return bool(values[left["Ref"]] == right)
+
+    resources: dict[str, dict[str, Any]] = template["Resources"]
+    return {name: r for name, r in resources.items() if "Condition" not in r or holds(r["Condition"])}

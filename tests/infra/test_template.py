@@ -42,6 +42,7 @@ WRITE_FACTS = statement("RouteFunction", "WriteFacts")
 KEEP_VIEWS = statement("RollupFunction", "KeepViews")
 ROUTE, ROLLUP = prop("RouteFunction"), prop("RollupFunction")
 FACTS, VIEWS = prop("FactsTable"), prop("ViewsTable")
+BEDROCK = prop("RouteBedrockPolicy")
 
 
 def schedule(resources: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +62,15 @@ BREAKS: dict[rules.Rule, list[Break]] = {
         lambda r: WRITE_FACTS(r).update(Resource="*"),
         lambda r: KEEP_VIEWS(r)["Action"].remove("dynamodb:DeleteItem"),
         lambda r: ROUTE(r)["Policies"].append("arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess"),
+    ],
+    rules.bedrock_is_out_of_reach_unless_asked_for: [
+        lambda r: r["RouteBedrockPolicy"].pop("Condition"),
+        lambda r: r["RouteBedrockPolicy"].update(Condition="UrlIsOpen"),
+        lambda r: r.pop("RouteBedrockPolicy"),
+        lambda r: BEDROCK(r).update(Roles=[{"Ref": "RollupFunctionRole"}]),
+        lambda r: BEDROCK(r)["PolicyDocument"]["Statement"][0].update(Resource="*"),
+        lambda r: BEDROCK(r)["PolicyDocument"]["Statement"][1]["Action"].append("bedrock-mantle:*"),
+        lambda r: r.update(Extra={"Type": "AWS::IAM::RolePolicy", "Properties": {}}),
     ],
     rules.no_other_role_than_the_schedules: [
         lambda r: r.update(Extra={"Type": "AWS::IAM::Role", "Properties": {}}),
@@ -122,6 +132,16 @@ def test_each_rule_can_fail(rule: rules.Rule, damage: Break) -> None:
 @pytest.mark.parametrize(
     ("rule", "name", "damage"),
     [
+        (
+            rules.bedrock_is_out_of_reach_unless_asked_for,
+            "Parameters",
+            lambda p: p["BedrockAccess"].update(Default="invoke"),
+        ),
+        (
+            rules.bedrock_is_out_of_reach_unless_asked_for,
+            "Conditions",
+            lambda c: c.update(BedrockIsAllowed={"Fn::Equals": [{"Ref": "BedrockAccess"}, "none"]}),
+        ),
         (rules.parameters_say_their_unit, "Parameters", lambda p: p["RouteMemoryMb"].update(Description="Size.")),
         (rules.outputs_name_what_others_need, "Outputs", lambda o: o.pop("RouterUrl")),
     ],

@@ -307,7 +307,10 @@ class MessagesCaller(Caller):
 
 
 class ResponsesCaller(Caller):
+    """`exact`: a stream must say the same in all the ways in which it says it."""
+
     dialect, path = "responses", "/v1/responses"
+    exact = True
 
     def client(self, **more: Any) -> Any:
         return self.house.openai(**{"max_retries": 0, **more})
@@ -320,7 +323,7 @@ class ResponsesCaller(Caller):
             return responses_heard(answer.to_dict(), answer.output, answer)
         if mode == "events":
             stream = self.sdk.responses.create(**body, stream=True)
-            whole = added_response(stream)
+            whole = added_response(stream, exact=self.exact)
             return responses_heard(whole, whole["output"], stream)
         with self.sdk.responses.stream(**body) as helped:
             final = helped.until_done().get_final_response()

@@ -216,7 +216,7 @@ def test_a_receipt_of_a_fallback(house: House, caller: Caller, own: str, theirs:
 def test_a_session_stays_where_it_is_warm(house: House, caller: Caller, own: str, theirs: str, mode: str) -> None:
     """Whoever served a session last is asked first, whatever it speaks and whoever asks; totals are of all."""
     sid, chain = f"{own}-{theirs}-{mode}", f"{own}-{theirs}"
-    more = {"extra_headers": {"x-warmroute-session": sid}}
+    more: dict[str, Any] = {"extra_headers": {"x-warmroute-session": sid}}
     house.providers[SPEAKS[own]].plan(Fail(500))
     for _ in range(2):
         caller.ask(chain, [caller.user("hi")], mode, **more)

@@ -12,8 +12,8 @@ from ledger.items import ApiKey, State
 from ledger.table import Table
 from route.auth import digest_of
 from tests.fakes import Fail, Hang
-from tests.route.callers import CALLERS, DIALECTS, ONE_EACH, PAIRS, SPEAKS, Caller
-from tests.route.house import House, build_house, model
+from tests.route.callers import CALLERS, ONE_EACH, PAIRS, SPEAKS, Caller
+from tests.route.house import ALICE, House, build_house
 
 CLASSES: dict[int, tuple[str, str]] = {
     400: ("BadRequestError", "BadRequestError"),
@@ -57,19 +57,20 @@ CLAUDE_TYPES = TYPES | {
     408: "timeout_error",
     409: "conflict_error",
     413: "request_too_large",
-    422: "invalid_request_error",
     504: "timeout_error",
     529: "overloaded_error",
 }
 
 
-def raised(own: str, status: int) -> type[Exception]:
+def raised(own: str, status: int) -> type[Any]:
     """The class that the caller's SDK has for a status, exactly."""
-    names = CLASSES[status]
-    kind: type[Exception] = (
-        getattr(anthropic, names[1]) if own in ("messages", "count_tokens") else getattr(openai, names[0])
-    )
+    of_openai, of_anthropic = CLASSES[status]
+    kind: type[Any] = getattr(anthropic, of_anthropic) if is_claude(own) else getattr(openai, of_openai)
     return kind
+
+
+def is_claude(own: str) -> bool:
+    return own in ("messages", "count_tokens")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def caller(house: House, own: str) -> Iterator[Caller]:
 def inner(error: Any, own: str) -> dict[str, Any]:
     """The error object inside of the caller's own envelope, which must have nothing else that it should not."""
     document: dict[str, Any] = error.response.json()
-    if own in ("messages", "count_tokens"):
+    if is_claude(own):
         assert document.keys() == {"type", "error", "request_id"}
         assert document["type"] == "error"
         assert document["request_id"] == error.request_id
@@ -166,29 +167,29 @@ def test_a_page_that_is_no_error_of_any_dialect(
 
 # What follows is the router's own.
 
-BROKE = {"scope": "provider:{}", "period": "day", "limit_usd": 0}
+BROKE = {"period": "day", "limit_usd": 0}
 SLOW = {"first_token_s": 0.2, "attempt_s": 0.2}
 REVOKED, EXPIRED = "sk-revoked", "sk-expired"
-OURS: dict[str, Callable[[Any, str], Any]] = {
-    "chat": lambda sdk, name: sdk.chat.completions.create(model=name, messages=HI),
-    "responses": lambda sdk, name: sdk.responses.create(model=name, input="hi"),
-    "embeddings": lambda sdk, name: sdk.embeddings.create(model=name, input="hi"),
-    "messages": lambda sdk, name: sdk.messages.create(model=name, messages=HI, max_tokens=9),
-    "count_tokens": lambda sdk, name: sdk.messages.count_tokens(model=name, messages=HI),
-}
 HI: Any = [{"role": "user", "content": "hi"}]
-ALL = pytest.mark.parametrize("own", OURS)
+OURS: dict[str, Callable[..., Any]] = {
+    "chat": lambda sdk, name, **more: sdk.chat.completions.create(model=name, messages=HI, **more),
+    "responses": lambda sdk, name, **more: sdk.responses.create(model=name, input="hi", **more),
+    "embeddings": lambda sdk, name, **more: sdk.embeddings.create(model=name, input="hi", **more),
+    "messages": lambda sdk, name, **more: sdk.messages.create(model=name, messages=HI, max_tokens=9, **more),
+    "count_tokens": lambda sdk, name, **more: sdk.messages.count_tokens(model=name, messages=HI, **more),
+}
+"""A plain request in each dialect."""
+STREAMED = ("chat", "responses", "messages")
 
 
 @pytest.fixture(scope="module")
-def strict(dynamodb_url: str) -> Iterator[House]:
-    """A router that refuses: unknown models, large bodies, two providers without money, one that is too slow."""
+def guarded(dynamodb_url: str) -> Iterator[House]:
+    """A router that refuses: unknown models, large bodies, two providers without money, a chain without time."""
     profiles = {
         "good": {"routes": ["a/small", "c/small"]},
         "broke": {"routes": ["b/small", "d/small"]},
-        "slow": {"routes": ["a/large", "c/large"], "deadlines": SLOW},
+        "slow": {"routes": ["a/small", "c/small"], "deadlines": SLOW},
     }
-    slow = {"providers": None} and model("large")
     with build_house(
         dynamodb_url,
         profiles=profiles,
@@ -196,7 +197,6 @@ def strict(dynamodb_url: str) -> Iterator[House]:
         unknown_model="reject",
         default_profile="good",
         settings={"max_body_bytes": 10_000},
-        more_models={"a": [slow], "c": [slow]},
     ) as built:
 
         async def write(table: Table) -> None:
@@ -205,3 +205,101 @@ def strict(dynamodb_url: str) -> Iterator[House]:
 
         built.at_table(write)
         yield built
+
+
+def refused(house: House, own: str, status: int, name: str = "good", key: str = ALICE, **more: Any) -> Any:
+    """The SDK's exception, of the right class, for a request of which the router itself says no."""
+    make = house.anthropic if is_claude(own) else house.openai
+    with make(key) as sdk, pytest.raises(raised(own, status)) as caught:
+        OURS[own](sdk, name, **more)
+    error: Any = caught.value
+    assert error.status_code == status
+    assert error.request_id
+    return error
+
+
+@pytest.mark.case("C25", "C4")
+@pytest.mark.parametrize("own", OURS)
+def test_the_routers_own_errors_in_every_dialect(guarded: House, own: str) -> None:
+    """Keys, names and sizes: the class, the code and an id, in the envelope of the path, before any provider."""
+    for provider in guarded.providers.values():
+        provider.clear()
+    cases: list[tuple[int, str, dict[str, Any]]] = [
+        (401, "invalid_api_key", {"key": "sk-nobody"}),
+        (403, "key_revoked", {"key": REVOKED}),
+        (403, "key_expired", {"key": EXPIRED}),
+        (404, "model_not_found", {"name": "gpt-9"}),
+        (400, "unknown_profile", {"extra_headers": {"x-warmroute-profile": "nope"}}),
+        (413, "request_too_large", {"extra_body": {"padding": "x" * 20_000}}),
+    ]
+    for status, code, more in cases:
+        error = refused(guarded, own, status, **more)
+        assert inner(error, own)["code"] == code
+        assert inner(error, own)["message"]
+    assert not any(provider.calls for provider in guarded.providers.values())
+
+
+@pytest.mark.case("C25")
+@pytest.mark.parametrize(
+    "path", ["chat/completions", "responses", "embeddings", "messages", "messages/count_tokens"]
+)
+def test_no_key_at_all(guarded: House, path: str) -> None:
+    """What no SDK would send is a 401 in the envelope of the path."""
+    response = guarded.post(f"/v1/{path}", {"model": "good"}, authorization="none")
+    assert response.status_code == 401
+    assert response.json()["error"]["code"] == "missing_api_key"
+    assert (response.json().get("type") == "error") == path.startswith("messages")
+    assert response.headers["x-request-id"] == response.headers["request-id"] != ""
+
+
+@pytest.mark.case("C11")
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+@pytest.mark.parametrize("own", [name for name in OURS if name != "count_tokens"])
+def test_a_spent_budget(guarded: House, own: str, mode: str) -> None:
+    """402 with all that a caller needs to know of the budget, streamed requests before their stream begins."""
+    more: dict[str, Any] = {"stream": True} if mode == "streamed" and own in STREAMED else {}
+    said = inner(refused(guarded, own, 402, "broke", **more), own)
+    assert said["code"] == "budget_exceeded"
+    assert (said["scope"], said["period"], said["spent_usd"], said["limit_usd"]) == ("provider:b", "day", "0", "0")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00\.000Z", said["resets_at"])
+
+
+@pytest.mark.case("P5")
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+@pytest.mark.parametrize("own", [name for name in OURS if name != "count_tokens"])
+def test_no_answer_in_time(guarded: House, own: str, mode: str) -> None:
+    """504 with every attempt, whatever the dialects of the routes, and no retry by the SDK."""
+    for provider in guarded.providers.values():
+        provider.clear()
+        provider.default = Hang(5_000)
+    more: dict[str, Any] = {"stream": True} if mode == "streamed" and own in STREAMED else {}
+    error = refused(guarded, own, 504, "slow", **more)
+    said = inner(error, own)
+    routes = ["a|small|"] if own == "embeddings" else ["a|small|", "c|small|"]
+    assert [(row["route"], row["kind"]) for row in said["attempts"]] == [(route, "timeout") for route in routes]
+    assert (said["code"], error.response.headers["x-should-retry"]) == ("timeout", "false")
+    assert error.request_id.startswith("inf_")
+
+
+def test_tokens_are_counted_without_money(guarded: House) -> None:
+    """Counting is free and always has an answer: where nobody may be asked, an estimate that says so."""
+    with guarded.anthropic() as sdk:
+        counted = sdk.messages.count_tokens(model="broke", messages=HI).to_dict()
+    assert counted["input_tokens"] > 0
+    assert counted["x_router"] == {"attempts": [], "estimated": True}
+
+
+@pytest.mark.case("P6", "S4")
+def test_a_store_that_cannot_be_read(dynamodb_url: str) -> None:
+    """Keys that cannot be checked open nothing: 503 in every dialect, and the SDK may try again."""
+    with build_house(dynamodb_url) as house:
+        house.at_table(lambda table: table.client.delete_table(table.views))
+        house.at_table(lambda table: table.client.delete_table(table.facts))
+        for own, ask in OURS.items():
+            sdk = (house.anthropic if is_claude(own) else house.openai)(max_retries=0)
+            with sdk, pytest.raises(raised(own, 503)) as caught:
+                ask(sdk, "chat")
+            error: Any = caught.value
+            assert inner(error, own)["code"] == "store_unavailable"
+            assert "x-should-retry" not in error.response.headers
+        assert not any(provider.calls for provider in house.providers.values())

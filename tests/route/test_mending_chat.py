@@ -445,6 +445,7 @@ def test_usage_that_was_asked_for_and_never_came_is_noted(usage_asked: bool, nam
         says("b")[1:],
         b"<p>Bad gateway</p>\n\n",
         b": \xff\n\n",
+        b"id: \xff\n" + says("b"),
         chunk(choice({"tool_calls": {}})),
         chunk(choice({"tool_calls": ["f"]})),
         calls({"index": 0, "id": "a", "function": "f"}),

@@ -197,7 +197,8 @@ def test_no_budget_in_a_loop_that_began_without_thoughts() -> None:
         made, report = body(HELLO, assistant(*thoughts, CALL), user(RESULT), tools=[FUNCTION], **THINKS)
         assert (("thinking" in made), report.dropped == ()) == (is_thinking, is_thinking)
     whole(HELLO, assistant(CALL), user(RESULT), assistant(text("x")), HELLO, tools=[FUNCTION], **THINKS)
-    assert body(HELLO, assistant(text("x")), **THINKS)[1].dropped == ("reasoning",)
+    for begun in ((text("x"),), (THOUGHT, text("x"))):
+        assert body(HELLO, assistant(*begun), **THINKS)[1].dropped == ("reasoning",)
 
 
 def test_structured_output() -> None:

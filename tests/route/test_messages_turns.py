@@ -82,6 +82,16 @@ def test_ids_become_legal_and_stay_apart() -> None:
     assert contents(whole(HELLO, *calls, tools=[FUNCTION])) == contents(made)[:3]
 
 
+def test_an_id_that_was_made_and_came_back_stays_apart() -> None:
+    """A caller that was given one by us sends it as its own."""
+    twice = [replace(CALL, id="a"), replace(CALL, id="a")]
+    made = whole(HELLO, assistant(*twice), user(RESULT, RESULT), tools=[FUNCTION])
+    ids = [contents(made)[1][1]["id"], "a", "a"]
+    calls = assistant(*(replace(CALL, id=i) for i in ids))
+    made = whole(HELLO, calls, user(*(replace(RESULT, call_id=i) for i in ids)), tools=[FUNCTION])
+    assert len({block["id"] for block in contents(made)[1]}) == 3
+
+
 def test_blank_texts_are_left_out_and_their_marks_reported() -> None:
     made, report = body(user(text("", cache=MARK), text(" \n"), text("x")), assistant(text("")), user(text("y")))
     assert contents(made) == [[{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]]
@@ -130,6 +140,8 @@ def test_a_mark_inside_a_result_stands_on_it() -> None:
     assert contents(made)[2][0]["cache_control"] == HOUR
     assert "cache_control" not in str(contents(made)[2][0]["content"])
     assert report.dropped == ("text.cache_control",)
+    blank = replace(RESULT, parts=(text("x"), text("", cache=MARK)))
+    assert contents(whole(HELLO, assistant(CALL), user(blank), tools=[FUNCTION]))[2][0]["cache_control"] == MARK
 
 
 def test_four_marks_at_most() -> None:
@@ -186,6 +198,7 @@ def test_images(image: Image, source: Json) -> None:
     [
         Image(file_id="file-1", at="at"),
         Image(url="data:image/svg+xml,<svg/>", at="at"),
+        Image(url="data:image/png,AA==", at="at"),
         Image(media_type="image/tiff", data="AA==", at="at"),
         Image(url="gs://bucket/b.png", at="at"),
         File(file_id="file-1", at="at"),

@@ -185,8 +185,7 @@ class StreamReader(Reader):
             return b""
         # A comment is no sign that the answer has begun: gateways send some while they wait themselves.
         self.began = self.began or event.data is not None
-        if event.data is None:
-            self._check_lines(event)
+        self._check_lines(event)
         place, event = (Place.HEAD, event) if event.data is None else self.place(event)
         if place is Place.DROP:
             return b""
@@ -204,11 +203,13 @@ class StreamReader(Reader):
         return b"".join((*held, event.raw))
 
     def _check_lines(self, event: Event) -> None:
-        """Where no data is, whether it is only a comment: else it is a page, or what is left of an event."""
-        if not event.is_comment:
+        """What has no data must be a comment or the like: else it is a page, or what is left of an event."""
+        if event.data is None and not event.is_standard:
             if not self.began:
                 self._refuse_document(event.raw)
             raise BadAnswer("a line of the stream is none of an event")
+        if not event.is_text:
+            raise BadAnswer("the stream is not in UTF-8")
 
     def _hold(self, event: Event) -> None:
         self._held += len(event.raw)

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 MAX_NAME = 64
+MAX_USER = 64
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH = 8
 
@@ -19,3 +20,10 @@ def wire_name(namespace: str, name: str, limit: int = MAX_NAME) -> str:
         return full
     digest = hashlib.sha256(full.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
     return f"{clean[: limit - _HASH - 1]}_{digest}"
+
+
+def end_user(said: str) -> str:
+    """One id, whole or as a hash: agents put documents into it that are longer than OpenAI takes."""
+    if len(said) <= MAX_USER:
+        return said
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()

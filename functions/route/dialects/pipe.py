@@ -108,23 +108,29 @@ class Translated(Reader):
         super().__init__()
 
     def feed(self, chunk: bytes) -> bytes:
+        try:
+            return self._passed(chunk)
+        finally:
+            # What came before a fault will be billed with the rest.
+            self._meter()
+
+    def _passed(self, chunk: bytes) -> bytes:
         ready = self._inner.feed(chunk)
-        self._meter()
         if not self._stream or not ready:
             return b""
         passed = self._outer.feed(self._translated(ready))
-        self._meter()
         self.content_seen = self._outer.content_seen
         return passed
 
     def end(self) -> None:
-        self._inner.end()
-        self._meter()
-        rest = self._inner.tail(None)
-        written = self._translated(rest) + self._closing() if self._stream else self._whole(rest)
-        self._late = self._outer.feed(written)
-        self._outer.end()
-        self._meter()
+        try:
+            self._inner.end()
+            rest = self._inner.tail(None)
+            written = self._translated(rest) + self._closing() if self._stream else self._whole(rest)
+            self._late = self._outer.feed(written)
+            self._outer.end()
+        finally:
+            self._meter()
         self.content_seen = True
 
     def tail(self, receipt: Document | None) -> bytes:

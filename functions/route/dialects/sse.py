@@ -19,12 +19,17 @@ class Event:
     data: bytes | None
 
     @property
-    def is_comment(self) -> bool:
-        """Whether every line of it is a comment, or a field that the standard knows, in UTF-8."""
+    def is_text(self) -> bool:
+        """Whether it is in UTF-8, without which several clients fail."""
         try:
             self.raw.decode()
         except UnicodeDecodeError:
             return False
+        return True
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether every line of it is a comment, or a field that the standard knows."""
         return all(not line or line.partition(b":")[0] in _FIELDS for line in _LINE_END.split(self.raw))
 
 

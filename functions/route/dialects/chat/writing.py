@@ -1,6 +1,5 @@
 """A neutral request, written as a chat completion."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 
 from route.dialects.base import Document
@@ -8,11 +7,10 @@ from route.dialects.chat.parts import marked
 from route.dialects.chat.turns_writing import write_turns
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
-from route.dialects.names import wire_name
+from route.dialects.names import end_user, wire_name
 from route.dialects.neutral import Format, NeutralRequest, Option, Reasoning, Tool, ToolChoice
 
 MAX_STOPS = 4
-MAX_USER = 64
 _MOST_TOKENS = 8192  # taken for the limit where there is none, to weigh a budget of reasoning by
 _SHARES: Mapping[str, int] = {"low": 20, "medium": 50, "high": 80}
 """Efforts that every model knows that knows any, and their share of the output in percent."""
@@ -161,14 +159,6 @@ def _effort_of_budget(said: _Said) -> str:
     return min(_SHARES, key=lambda word: abs(_SHARES[word] * most - 100 * budget))
 
 
-def _user(said: _Said) -> Document:
-    """One id, whole or as a hash: agents put documents into it that are longer than OpenAI takes."""
-    user: str = said.value
-    if len(user) > MAX_USER:
-        user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"user": user}
-
-
 def _service_tier(said: _Said) -> Document:
     return {"service_tier": said.value} if said.value in _SERVICE_TIERS else said.dropped()
 
@@ -182,7 +172,7 @@ _OPTIONS: Mapping[str, Callable[[_Said], Document]] = {
     "logprobs": _logprobs,
     "format": _format,
     "reasoning": _reasoning,
-    "user": _user,
+    "user": lambda said: {"user": end_user(said.value)},
     "service_tier": _service_tier,
     "verbosity": _as_it_is,
     "cache_key": lambda said: {"prompt_cache_key": said.value},

@@ -5,7 +5,7 @@ turns. Each call is answered in the message after it, results first. No text is 
 would go on with ends in a blank, and the user speaks first.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
@@ -64,7 +64,7 @@ class History:
         self._target, self._report, self._marks = target, report, marks
         self._messages: list[_Message] = []
         self._ids = Ids()
-        self._open: dict[str, list[_Open]] = defaultdict(list)
+        self._open: dict[str, deque[_Open]] = defaultdict(deque)
 
     def add(self, turn: Turn) -> None:
         for part in turn.parts:
@@ -177,8 +177,7 @@ class History:
         if not calls:
             self._report.refuse(part.at)
             return
-        latest = calls[-1].message
-        call = calls.pop(next(i for i, call in enumerate(calls) if call.message == latest))
+        call = calls.popleft()
         if call.message + 1 == len(self._messages):
             self._messages.append(_Message("user"))
         shown = [self._shown(replace(inner, cache=None)) for inner in part.parts]

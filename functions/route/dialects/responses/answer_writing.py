@@ -29,6 +29,7 @@ from route.dialects.neutral import (
 from route.dialects.responses.items import Call, Item, Message, Reasoning
 from route.dialects.responses.reading import LOGPROBS
 from route.dialects.responses.response_object import Names, derived, echo, response_id, usage_document
+from route.dialects.responses.seals import ID_PREFIX
 from route.dialects.sse import encode
 
 _CUT_SHORT = {
@@ -128,7 +129,7 @@ class ResponsesWriting(AnswerWriting):
             return
         self._close("completed")
         if event.kind is Kind.THINKING:
-            self._item = Reasoning(self._say, *self._next("rs"))
+            self._item = Reasoning(self._say, *self._next(ID_PREFIX))
             return
         call = self._names.of(event)
         item_id, place = self._next("ctc" if call.free else "fc")

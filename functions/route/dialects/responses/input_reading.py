@@ -18,7 +18,7 @@ from route.dialects.neutral import (
     ToolResult,
     Turn,
 )
-from route.dialects.responses.seals import unpack
+from route.dialects.responses.seals import is_reference_to_ours, unpack
 from route.errors import BadRequest
 
 _AT = "input[]"
@@ -42,6 +42,10 @@ def read_input(body: Fields) -> list[Turn]:
         raise _wrong("input", "must be a string or a list of objects")
     turns: list[Turn] = []
     for item in asked:
+        if is_reference_to_ours(item):
+            # Whoever sends no more of it than its id loses the reasoning, and can go on with the conversation.
+            body.report.drop(f"{_AT}.item_reference")
+            continue
         for turn in _turns(Fields(item, body.report, _AT)):
             _add(turns, turn)
     return turns

@@ -26,7 +26,7 @@ from route.dialects.base import (
 )
 from route.dialects.responses.conversion import ResponsesConversion
 from route.dialects.responses.mending import Mender
-from route.dialects.responses.seals import is_ours
+from route.dialects.responses.seals import is_ours, is_reference_to_ours
 from route.dialects.responses.spans import span_of
 from route.dialects.sse import Event, encode
 from route.errors import ApiError, BadRequest
@@ -34,8 +34,6 @@ from route.errors import ApiError, BadRequest
 _TERMINAL = ("response.completed", "response.incomplete")
 _CALLS = ("function_call", "custom_tool_call")
 _OWN_TOOLS = ("function", "custom", "namespace")
-_STATES = ("prompt", "previous_response_id", "conversation")
-"""What may say what is asked when there is no `input`."""
 _SESSION_NAMES = ("session_id", "session-id", "thread_id", "thread-id")
 _LAST = 2**31 - 2
 """Where in a stream its error stands: nobody knows how many events came before it."""
@@ -180,9 +178,12 @@ def _parts(body: Document) -> list[Mapping[str, Any]]:
     return [part for item in items for name in ("content", "output") for part in maps(item.get(name))]
 
 
-def _is_foreign(item: object) -> bool:
-    """Whether an item is reasoning that we have written for a provider of another dialect."""
-    return mapping(item).get("type") == "reasoning" and is_ours(mapping(item).get("encrypted_content"))
+def _foreign(item: object) -> str:
+    """What is reasoning that we have written for a provider of another dialect, by its path; "" for all else."""
+    said = mapping(item)
+    if said.get("type") == "reasoning" and is_ours(said.get("encrypted_content")):
+        return "input[].encrypted_content"
+    return "input[].item_reference" if is_reference_to_ours(said) else ""
 
 
 class Responses(Dialect):
@@ -195,9 +196,7 @@ class Responses(Dialect):
 
     def features(self, body: Document) -> Features:
         asked = body.get("input")
-        if not isinstance(asked, str | list) and not (
-            asked is None and any(body.get(name) is not None for name in _STATES)
-        ):
+        if asked is not None and not isinstance(asked, str | list):
             raise BadRequest("invalid_input", "'input' must be a string or a list.", param="input")
         client = mapping(body.get("client_metadata"))
         own = next((said for name in _SESSION_NAMES if (said := text(client.get(name)))), "")
@@ -214,13 +213,12 @@ class Responses(Dialect):
     def upstream_body(self, body: Document, wire_model: str) -> Document:
         upstream = {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
         if any(True for _ in self.left_out(body)):
-            upstream["input"] = [item for item in body["input"] if not _is_foreign(item)]
+            upstream["input"] = [item for item in body["input"] if not _foreign(item)]
         return upstream
 
     def left_out(self, body: Document) -> Iterable[str]:
         items = body.get("input")
-        is_any = isinstance(items, list) and any(_is_foreign(item) for item in items)
-        return ("input[].encrypted_content",) if is_any else ()
+        return sorted({_foreign(item) for item in items if _foreign(item)}) if isinstance(items, list) else ()
 
     def reader(self, features: Features) -> Reader:
         return ResponsesStream() if features.stream else ResponsesUnary()

@@ -7,9 +7,13 @@ only says that no provider of this dialect has ever seen the item.
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MARKER = "warmroute:"
+ID_PREFIX = "rs_warmroute"
+"""How the ids of our own reasoning items begin. No provider keeps such an item, so none knows its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,13 @@ class Seal:
 
 def is_ours(content: object) -> bool:
     return isinstance(content, str) and content.startswith(MARKER)
+
+
+def is_reference_to_ours(item: Mapping[str, Any]) -> bool:
+    """Whether an item stands for reasoning that we wrote: callers who take it for kept send its id alone."""
+    item_id = item.get("id")
+    is_reference = item.get("type", "item_reference") == "item_reference" and "role" not in item
+    return is_reference and isinstance(item_id, str) and item_id.startswith(f"{ID_PREFIX}_")
 
 
 def pack(seal: Seal) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
+from route.dialects.names import end_user
 from route.dialects.neutral import OPTIONS, Document, NeutralRequest, Option, Thinking, Tool
 from route.dialects.responses.input_writing import tool_name, write_turns
 from route.dialects.responses.reading import EFFORTS, ENCRYPTED, LOGPROBS
@@ -134,7 +135,7 @@ class _Options:
         return {"parallel_tool_calls": option.value} if self.request.tools else None
 
     def user(self, option: Option) -> Document:
-        return {"safety_identifier": option.value}
+        return {"safety_identifier": end_user(option.value)}
 
     def metadata(self, option: Option) -> Document | None:
         is_texts = all(isinstance(v, str) for pair in option.value.items() for v in pair)
