@@ -17,6 +17,7 @@ settings.load_profile("warmroute")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--dynamodb-url", help="use this DynamoDB endpoint instead of starting the embedded one")
+    parser.addoption("--real-clients", action="store_true", help="run real clients, those that are installed")
 
 
 @pytest.fixture(scope="session")

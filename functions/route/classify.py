@@ -33,6 +33,7 @@ BY_STATUS: dict[int, tuple[Kind, bool]] = {
     402: (Kind.PAYMENT_REQUIRED, True),
     403: (Kind.AUTH, True),
     404: (Kind.MODEL_NOT_FOUND, True),
+    405: (Kind.MODEL_NOT_FOUND, True),
     408: (Kind.TIMEOUT, True),
     413: (Kind.INVALID_REQUEST, False),
     422: (Kind.INVALID_REQUEST, False),

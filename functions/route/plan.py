@@ -17,6 +17,7 @@ from ledger.routes import route_key
 from ledger.snapshot import Snapshot
 from route.capabilities import CapabilityRule, Resolved, capabilities_of
 from route.config import BudgetConfig, Config, ModelConfig, ProviderConfig
+from route.dialects.neutral import Audio, File
 from route.errors import ApiError, BadRequest, BudgetExceeded
 from route.request import Request
 from route.translate import Translator
@@ -149,6 +150,8 @@ GATES: tuple[tuple[str, Gate], ...] = (
     ("not_allowed_for_caller", _not_allowed),
     ("lacks_tools", lambda route, c: route.able.tools is False and c.request.features.tools_requested),
     ("lacks_images", lambda route, c: route.able.images is False and c.request.features.images),
+    ("lacks_documents", lambda route, c: route.able.documents is False and c.translator.holds(File)),
+    ("lacks_audio", lambda route, c: route.able.audio is False and c.translator.holds(Audio)),
     (
         "lacks_structured_output",
         lambda route, c: route.able.structured_output is False and c.translator.is_structured,

@@ -15,7 +15,7 @@ from route.dialects.conversion import Asked, Target
 from route.dialects.fields import Report
 from route.dialects.filters import StripStopMarkers, StripThinking
 from route.dialects.marks import without_cache_marks
-from route.dialects.neutral import NeutralRequest, Thinking
+from route.dialects.neutral import NeutralRequest, Part, Thinking, ToolResult
 from route.dialects.pipe import Step, Translated
 from route.dialects.prompting import APPEND_SYSTEM
 from route.dialects.repair import RepairToolCalls
@@ -74,22 +74,32 @@ class Translator:
         parts = [] if isinstance(self.neutral, BadRequest) else self.neutral.parts
         return any(isinstance(part, Thinking) and part.is_sealed for part in parts)
 
+    def holds(self, kind: type[Part]) -> bool:
+        """Whether such a part stands anywhere in the conversation, results of tools included."""
+        parts = [] if isinstance(self.neutral, BadRequest) else self.neutral.parts
+        inside = [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
+        return any(isinstance(part, kind) for part in (*parts, *inside))
+
     @property
     def is_structured(self) -> bool:
         return not isinstance(self.neutral, BadRequest) and self.neutral.value("format") is not None
 
     def to(self, provider: ProviderConfig, model: ModelConfig, able: Resolved) -> Translation | None:
         """In the best of the dialects that the route speaks. None: it speaks none that this could become."""
-        made = [self._in(name, provider, model, able) for name in self.ways(provider, model)]
-        known = [translation for translation in made if translation is not None]
-        return next((t for t in known if not t.refused), known[0] if known else None)
+        refused = None
+        for name in self.ways(provider, model):
+            made = self._in(name, provider, model, able)
+            if made is not None and not made.refused:
+                return made
+            refused = refused or made
+        return refused
 
     def instead(
         self, of: Translation, provider: ProviderConfig, model: ModelConfig, able: Resolved
     ) -> Translation | None:
         """In another dialect than the one in which the provider, as it turned out, cannot be spoken to."""
         names = [name for name in self.ways(provider, model) if name != of.dialect.name]
-        made = [self._in(name, provider, model, able) for name in names]
+        made = (self._in(name, provider, model, able) for name in names)
         return next((t for t in made if t is not None and not t.refused), None)
 
     def ways(self, provider: ProviderConfig, model: ModelConfig) -> list[str]:
@@ -143,9 +153,10 @@ class Translator:
         """What changes an answer needs no reading of its request, but for the names of the tools."""
         if self.request.dialect.conversion is None:
             return ()
-        names = [] if isinstance(self.neutral, BadRequest) else [tool.name for tool in self.neutral.tools]
-        repairs = [partial(RepairToolCalls, names)] if model.repair_tool_calls else []
-        return (*(FILTERS[name] for name in model.output_filters), *repairs)
+        filters: list[MakeStep] = [FILTERS[name] for name in model.output_filters]
+        if model.repair_tool_calls and not isinstance(self.neutral, BadRequest):
+            filters.append(partial(RepairToolCalls, [tool.name for tool in self.neutral.tools]))
+        return tuple(filters)
 
     def reader(self, translation: Translation, created: int) -> Reader:
         """A fresh reader for one answer to this translation. `created`: seconds, where the answer has none."""

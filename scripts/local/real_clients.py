@@ -92,6 +92,7 @@ CLIENTS = {
             "zod@4.6.7",
         ),
         _npm("openai-js", "openai@7.55.0"),
+        _pip("anthropic-py", "anthropic==2.11.0"),
         _npm("anthropic-js", "@anthropic-ai/sdk@1.11.0"),
         _npm("openai-agents-js", "@openai/agents@0.20.0", "zod@4.6.7"),
     )
@@ -196,7 +197,7 @@ def main() -> int:
     if given.install_only:
         return 0
     chosen = ["-k", " or ".join(f"[{name}:" for name in given.names)] if given.names else []
-    options = ["-m", "real_clients", "-rs", "--numprocesses", "2", "tests/real_clients", *chosen]
+    options = ["--real-clients", "-rs", "--numprocesses", "2", "tests/real_clients", *chosen]
     return subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, check=False).returncode
 
 

@@ -12,8 +12,14 @@ from tests.route.house import model
 SURFACES = {"chat": "gpt-5-mini", "responses": "gpt-5-mini", "messages": "claude-sonnet-4-6"}
 """The dialects, each with a model's name as its clients know them: the router's default profile serves it."""
 
-ROUTES = {"openai": "a/small", "chat-only": "b/small", "responses-only": "b/small", "anthropic": "c/small"}
-"""The stand-in of each kind of provider, as the only route."""
+ROUTES = {
+    "openai": ["a/small"],
+    "chat-only": ["b/small"],
+    "responses-only": ["b/small"],
+    "anthropic": ["c/small"],
+    "two of anthropic": ["c/small", "d/small"],
+}
+"""The stand-ins of each kind of provider, as the only routes; the first one is used."""
 
 DIALECTS = {"chat-only": ["chat"], "responses-only": ["responses"]}
 """What a kind speaks where it is not all that its vendor does. Most that are OpenAI-compatible know only chat."""
@@ -39,7 +45,8 @@ class Driven:
     """A client and its driver. `surfaces`: for each dialect, which of its calls are streamed, asides included.
 
     `finals`: how many times a run does the task and says the final text. `tools`: whether it does so by tools of
-    the dialect. `session`: whether the client names a session of its own.
+    the dialect. `session`: whether the client names a session of its own. `threads`: whether each time it does the
+    task it first wants to leave the conversation with the provider, and takes no for an answer.
     """
 
     name: str
@@ -49,6 +56,7 @@ class Driven:
     finals: int = 2
     tools: bool = True
     session: bool = False
+    threads: bool = False
 
     @property
     def client(self) -> Client:
@@ -103,7 +111,8 @@ DRIVEN = (
     # Two provider packages of it speak chat.
     Driven("ai-sdk", "ai_sdk.mjs", {"chat": ONCE_EACH * 2}, finals=4),
     Driven("openai-js", "openai_js.mjs", dict.fromkeys(("chat", "responses"), ONCE_EACH)),
-    Driven("anthropic-js", "anthropic_js.mjs", {"messages": ONCE_EACH}),
+    Driven("anthropic-py", "anthropic_py.py", {"messages": ONCE_EACH}, threads=True),
+    Driven("anthropic-js", "anthropic_js.mjs", {"messages": ONCE_EACH}, threads=True),
     Driven("openai-agents-js", "openai_agents_js.mjs", dict.fromkeys(("chat", "responses"), ONCE_EACH)),
 )
 
@@ -118,33 +127,44 @@ class Case:
 
     @property
     def house(self) -> dict[str, Any]:
-        """The config of its router: one route serves everything that is asked for."""
+        """The config of its router: everything that is asked for is served by the same routes."""
         spoken = DIALECTS.get(self.provider)
         models = {self.stand_in: model(dialects=spoken)} if spoken else {}
-        profiles = {"task": {"routes": [ROUTES[self.provider]]}}
+        profiles = {"task": {"routes": ROUTES[self.provider]}}
         return {"models": models, "profiles": profiles, "default_profile": "task"}
 
     @property
     def stand_in(self) -> str:
         """The name of its provider."""
-        return ROUTES[self.provider].partition("/")[0]
+        return ROUTES[self.provider][0].partition("/")[0]
 
     @property
     def is_translated(self) -> bool:
         """Whether more is asked of the router than to pass on what it is given."""
-        return self.provider != PROVIDERS[self.surface][0]
+        return self.provider in PROVIDERS[self.surface][1:]
 
     @property
     def streams(self) -> Counter[bool]:
+        """How many calls of a run do the task, by whether they are streamed."""
         return Counter(self.driven.surfaces[self.surface])
 
+    @property
+    def asks_for_a_thread(self) -> Counter[bool]:
+        """The same of the calls that are refused, and sent again in a way that any provider can answer."""
+        return Counter((False, True) if self.driven.threads else ())
+
+    @property
+    def refuses_threads_itself(self) -> bool:
+        """Whether it is the router that says no: where it has one route in the same dialect, it is the provider."""
+        return self.provider != PROVIDERS[self.surface][0]
+
     def __str__(self) -> str:
-        return f"{self.driven.name}:{self.surface}-on-{self.provider}"
+        return f"{self.driven.name}:{self.surface}-on-{self.provider.replace(' ', '-')}"
 
 
 CASES = tuple(
     Case(driven, surface, provider)
     for driven in DRIVEN
     for surface in driven.surfaces
-    for provider in PROVIDERS[surface]
+    for provider in (*PROVIDERS[surface], *(["two of anthropic"] if driven.threads else []))
 )

@@ -4,19 +4,20 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.fakes import Agent, Answer, Record, Step, ToolCall
+from tests.fakes import Agent, Answer, Fail, Record, Step, ToolCall
 
 Json = dict[str, Any]
 Policy = Step | Callable[[Record], Step]
 
 OPENING = "It reads: "
+THOUGHT = "What it says is in the file."
 ASIDE = "Reading a file"
 """The answer to what agents ask beside the task: a title, a message for a commit."""
 
 
 def agent(tool: str, arguments: Mapping[str, Any]) -> Agent:
-    """A call of the tool that the pattern names, and then its result, quoted in a sentence."""
-    return Agent(tool=tool, arguments=arguments, final=OPENING + "{result}", plain=ASIDE, thinking="A file; its text is what is asked for.")
+    """A thought and a call of the tool that the pattern names, and then its result, quoted in a sentence."""
+    return Agent(tool=tool, arguments=arguments, thinking=THOUGHT, final=OPENING + "{result}", plain=ASIDE)
 
 
 def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[[Record], Step]:
@@ -26,6 +27,17 @@ def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[
         results = tool_results(record.body)
         call = ToolCall(last_tool, {"text": OPENING + results[-1]}) if results else ToolCall(tool, arguments)
         return Answer(tool_calls=[call])
+
+    return step
+
+
+def without_threads(policy: Policy) -> Callable[[Record], Step]:
+    """The same by a provider that keeps no conversations, and says so in the way that the vendor's SDKs look for."""
+
+    def step(record: Record) -> Step:
+        if "thread" in record.body:
+            return Fail(400, "thread: not here", code="thread_unsupported_request")
+        return policy(record) if callable(policy) else policy
 
     return step
 

@@ -157,7 +157,7 @@ def responses_heard(whole: Json, output: list[Any], answer: Any) -> Heard:
     parts = [part for item in items if item["type"] == "message" for part in item["content"]]
     thoughts = [part for item in items if item["type"] == "reasoning" for part in item.get("summary") or []]
     calls = [item for item in items if item["type"] == "function_call"]
-    stop = (whole.get("incomplete_details") or {}).get("reason") or whole["status"]
+    stop = (whole.get("incomplete_details") or {}).get("reason") or whole.get("status")
     return Heard(
         text="".join(part["text"] for part in parts if part["type"] == "output_text"),
         thinking="".join(part["text"] for part in thoughts),

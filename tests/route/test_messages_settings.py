@@ -130,14 +130,18 @@ THINKS: Json = {"reasoning": Reasoning(effort="high"), "max_output_tokens": 10_0
 
 
 def test_a_model_that_thinks_is_not_steered() -> None:
-    """No temperature but 1, no top_k, no top_p below 0.95, no forced tool."""
-    made, report = body(
-        tools=[FUNCTION], temperature=0.5, top_p=0.94, top_k=5, tool_choice=ToolChoice("required"), **THINKS
-    )
-    assert report.dropped == ("temperature", "tool_choice", "top_k", "top_p")
-    assert not {"temperature", "top_p", "top_k", "tool_choice"} & set(made)
+    """No temperature but 1, no top_k, no top_p below 0.95."""
+    made, report = body(tools=[FUNCTION], temperature=0.5, top_p=0.94, top_k=5, **THINKS)
+    assert report.dropped == ("temperature", "top_k", "top_p")
+    assert not {"temperature", "top_p", "top_k"} & set(made)
     made = whole(tools=[FUNCTION], temperature=1, top_p=0.95, tool_choice=ToolChoice("none"), **THINKS)
     assert (made["top_p"], made["tool_choice"]) == (0.95, {"type": "none"})
+
+
+def test_a_forced_tool_weighs_more_than_thinking() -> None:
+    """Anthropic takes one of them, and who forces a call waits for it."""
+    made, report = body(tools=[FUNCTION], tool_choice=ToolChoice("required"), **THINKS)
+    assert (made["tool_choice"], "thinking" in made, report.dropped) == ({"type": "any"}, False, ("reasoning",))
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_an_id_that_was_made_and_came_back_stays_apart() -> None:
     """A caller that was given one by us sends it as its own."""
     twice = [replace(CALL, id="a"), replace(CALL, id="a")]
     made = whole(HELLO, assistant(*twice), user(RESULT, RESULT), tools=[FUNCTION])
+    assert [b["tool_use_id"] for b in contents(made)[2]] == [b["id"] for b in contents(made)[1]]
     ids = [contents(made)[1][1]["id"], "a", "a"]
     calls = assistant(*(replace(CALL, id=i) for i in ids))
     made = whole(HELLO, calls, user(*(replace(RESULT, call_id=i) for i in ids)), tools=[FUNCTION])

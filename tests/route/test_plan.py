@@ -23,6 +23,9 @@ from tests.route.build import KEY, Json, body, config, document, model, plan, pr
 
 ACME, OTHER = "acme|small|", "other|small|"
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example"}}]}]
+PDF = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}}
+DOCUMENT = [{"role": "user", "content": [PDF]}]
+AUDIO = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]
 SEALED = {
     "role": "assistant",
     "content": "Hi",
@@ -74,6 +77,8 @@ GATED: dict[str, tuple[Config, Json, ApiKey]] = {
     "not_allowed_for_caller": (chain(model()), body(), replace(KEY, models=("other/small",))),
     "lacks_tools": (chain(model(capabilities={"tools": False})), body(tools=TOOLS), KEY),
     "lacks_images": (chain(model(capabilities={"images": False})), body(messages=IMAGE), KEY),
+    "lacks_documents": (chain(model(capabilities={"documents": False})), body(messages=DOCUMENT), KEY),
+    "lacks_audio": (chain(model(capabilities={"audio": False})), body(messages=AUDIO), KEY),
     "lacks_structured_output": (
         chain(model(capabilities={"structured_output": False})),
         body(response_format={"type": "json_object"}),
@@ -144,6 +149,13 @@ def test_a_route_of_another_dialect_is_told_what_it_can_be_told() -> None:
     first, second = plan(request(body(n=2, logprobs=True), config=mixed), mixed).candidates
     assert (first.rejection_reason, first.refused) == ("lossy_translation", ("logprobs", "n"))
     assert (second.rejection_reason, second.refused) == (None, ())
+
+
+def test_within_one_dialect_nothing_is_read() -> None:
+    """A request whose routes speak its dialect never takes the neutral form, so that nothing can be lost there."""
+    assert "neutral" not in vars(plan(request()).translator)
+    mixed = chain(kind="anthropic")
+    assert "neutral" in vars(plan(request(config=mixed), mixed).translator)
 
 
 def test_a_thread_that_a_provider_keeps_needs_a_chain_of_one_route() -> None:

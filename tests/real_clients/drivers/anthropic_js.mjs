@@ -1,5 +1,5 @@
-// @anthropic-ai/sdk: its helper that runs tools, whole and streamed. The conversation stays with the caller: by default
-// the helper leaves it with the provider (`thread`) and sends only what is new.
+// @anthropic-ai/sdk: its helper that runs tools, whole and streamed. It would leave the conversation with the provider
+// (`thread`) and send only what is new.
 import { readFileSync } from "node:fs";
 import Anthropic from "@anthropic-ai/sdk";
 
@@ -19,7 +19,6 @@ for (const stream of [false, true]) {
     model: MODEL,
     max_tokens: 1000,
     stream,
-    thread: false,
     messages: [{ role: "user", content: PROMPT }],
     tools: [read_file],
   });

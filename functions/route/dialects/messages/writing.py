@@ -59,11 +59,12 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
     body: Document = {"model": target.wire_model, "max_tokens": limit, "stream": request.stream}
     body |= {"system": history.system} if history.system else {}
     body |= {"messages": history.messages()}
-    thinking = _thinking(options.take("reasoning"), target, report, reasoning.Room(limit, history.allows_budget))
+    room = reasoning.Room(limit, history.allows_budget)
+    thinking = _thinking(options.take("reasoning"), target, report, room, is_forced=_is_forced(request))
     is_thinking = reasoning.is_thinking(thinking)
     body |= thinking
     body |= _tools(request, history, report, marks)
-    body |= _tool_choice(request, options, report, is_thinking=is_thinking)
+    body |= _tool_choice(request, options, report)
     body |= _sampling(options, target, report, is_thinking=is_thinking)
     body |= _stops(options.take("stop"), report)
     body |= _user(options.take("user"), report)
@@ -84,13 +85,22 @@ def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
     return max(int(option.value), 1)
 
 
-def _thinking(option: Option | None, target: Target, report: Report, room: reasoning.Room) -> Document:
+def _thinking(
+    option: Option | None, target: Target, report: Report, room: reasoning.Room, *, is_forced: bool
+) -> Document:
+    """A model that thinks cannot be forced to call a tool, and who forces it waits for the call."""
     if option is None:
         return {}
     written = reasoning.write(option.value, target.thinking, room)
-    if written is None:
+    if written is None or (is_forced and reasoning.is_thinking(written)):
         report.drop(option.at)
-    return written or {}
+        return {}
+    return written
+
+
+def _is_forced(request: NeutralRequest) -> bool:
+    choice: ToolChoice | None = request.value("tool_choice")
+    return bool(request.tools) and choice is not None and choice.mode in ("required", "named")
 
 
 def _tools(request: NeutralRequest, history: History, report: Report, marks: CacheMarks) -> Document:
@@ -123,7 +133,7 @@ def _tool(tool: Tool, report: Report) -> Document:
     return written | ({"strict": True} if tool.strict else {})
 
 
-def _tool_choice(request: NeutralRequest, options: _Options, report: Report, *, is_thinking: bool) -> Document:
+def _tool_choice(request: NeutralRequest, options: _Options, report: Report) -> Document:
     """Without tools Anthropic takes no choice."""
     option, parallel = options.take("tool_choice"), options.take("parallel_tool_calls")
     choice: ToolChoice = option.value if option else ToolChoice("auto")
@@ -136,10 +146,6 @@ def _tool_choice(request: NeutralRequest, options: _Options, report: Report, *, 
     written: Document = {"type": _CHOICES[choice.mode]} if option else {}
     if option and choice.mode == "named" and not names:
         report.refuse(option.at)
-        written = {}
-    elif option and is_forced and is_thinking:
-        # A model that thinks cannot be forced.
-        report.drop(option.at)
         written = {}
     elif choice.mode == "named":
         written["name"] = names[0]

@@ -29,6 +29,10 @@ class Mender:
         self._parts: set[tuple[object, object]] = set()
         self._ended: dict[int, object] = {}
 
+    @property
+    def has_ended_items(self) -> bool:
+        return bool(self._ended)
+
     def before(self, kind: str, document: Document) -> bytes:
         """Events that are missing before this one. Raises BadAnswer where nothing could stand in for them."""
         if not self._created and kind.startswith("response."):

@@ -60,7 +60,8 @@ class ResponsesStream(StreamReader):
         event = self._mended(kind, document, event)
         if kind in _TERMINAL:
             self.done = True
-            self._whole = bool(response)
+            has_output = bool(response.get("output")) or self._mender.has_ended_items
+            self._whole = bool(response) and (has_output or kind != "response.completed")
             return Place.TAIL, self._with_output(event, document)
         item = mapping(document.get("item"))
         delta = text(document.get("delta")) if kind.endswith(".delta") else ""
@@ -153,6 +154,8 @@ def _look(reader: Reader, document: Document) -> None:
         raise ErrorInAnswer(_error(None))
     if not isinstance(document.get("output"), list):
         raise BadAnswer("the answer has no output")
+    if document.get("status") == "completed" and not document["output"]:
+        raise BadAnswer("the answer says nothing")
     for item in maps(document["output"]):
         reader.output_chars += _chars(item)
         reader.tool_calls += item.get("type") in _CALLS
