@@ -24,11 +24,15 @@ def test_the_demo_ends_with_0_and_says_that_all_checks_hold() -> None:
         "down/mini",
         "budget_exhausted",
         "refused with HTTP status 402 before any call",
-        "All 8 checks hold.",
+        "chat: dropped seed",
+        "responses: dropped metadata",
+        "messages: dropped cache_control",
+        "3 translated: chat to coda, responses to coda, messages to acme",
+        "All 9 checks hold.",
         "scripts/deploy",
     ):
         assert line in done.stdout
     assert "NOT" not in done.stdout
     attempts = [line for line in done.stdout.splitlines() if "/mini" in line and "…" in line]
-    assert len(attempts) == 22
+    assert len(attempts) == 25
     assert max(map(len, attempts)) <= 80

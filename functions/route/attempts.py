@@ -156,14 +156,18 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
         return Served(attempt, ending, error)
     if words.in_envelope and attempt.translation.dialect is exchange.request.dialect:
         return Served(attempt, ending, error, own_words)
-    return Served(attempt, ending, _retold(words, error))
+    return Served(attempt, ending, _retold(words, error, verdict.kind))
 
 
-def _retold(words: Said, error: ApiError) -> ApiError:
+_CODES = {Kind.CONTEXT_OVERFLOW: "context_length_exceeded", Kind.CONTENT_FILTER: "content_filter"}
+"""By which agents of one vendor tell what to do next, where the provider is of another that has no codes."""
+
+
+def _retold(words: Said, error: ApiError, kind: Kind) -> ApiError:
     """The provider's own error in an envelope that the caller's SDK can read."""
     if not words.message:
         return error
-    code = words.code or words.type or error.code
+    code = words.code or _CODES.get(kind) or words.type or error.code
     return ApiError(error.status, code, words.message, param=words.param, should_retry=False)
 
 

@@ -53,7 +53,7 @@ def _is_ours(method: str, path: str) -> bool:
     """
     folded = path.casefold()
     is_routed = folded in BY_PATH and (path != folded or method not in ("GET", "HEAD"))
-    return bool(_OURS.fullmatch(folded))
+    return is_routed or bool(_OURS.fullmatch(folded))
 
 
 def _printable(path: str) -> str:

@@ -133,9 +133,8 @@ class Translator:
             body, marks = without_cache_marks(body)
             dropped += marks
         if able.thinking == "none":
-            asked = [name for name in dialect.thinking_fields if name in body]
-            body = {name: value for name, value in body.items() if name not in asked}
-            dropped += tuple(asked)
+            body, asked = dialect.without_thinking(body)
+            dropped += asked
         return Translation(dialect, body, dropped)
 
     def _crossing(self, dialect: Dialect, model: ModelConfig, able: Resolved) -> Translation | None:

@@ -18,6 +18,16 @@ TOTALS = ("calls", "errors", "tokens_in", "tokens_out", "tokens_cached", "cost_u
 """A session's figures, under the names that the view and the router's answer share."""
 
 
+class Spoken(NamedTuple):
+    """What a stand-in is asked in: the dialect's name in the ledger, and its path."""
+
+    dialect: str
+    path: str
+
+
+SPOKEN = {"openai": Spoken("chat", "/v1/chat/completions"), "anthropic": Spoken("messages", "/v1/messages")}
+
+
 class Check(NamedTuple):
     """One claim, whether it holds, and the figures that say so."""
 
@@ -33,6 +43,7 @@ def check_all(stage: Stage, chapters: Sequence[Chapter], told: Readback) -> list
         _one_inference_each(calls, told),
         _one_row_per_call(stage, told),
         _same_receipts(calls, told),
+        _spoke_each_dialect(stage, told),
         _same_money(calls, told),
         _same_session(told),
         _same_routes(told),
@@ -60,15 +71,29 @@ def _one_row_per_call(stage: Stage, told: Readback) -> Check:
 
 def _same_receipts(calls: Iterable[Call], told: Readback) -> Check:
     same = [_told_so(call.receipt) == _written_so(told.trails[call.inference_id]) for call in calls]
-    return Check("each receipt names the ledger's attempts", all(same), f"{sum(same)} of {len(same)} receipts")
+    claim = "each receipt names the ledger's attempts, and what they left out"
+    return Check(claim, all(same), f"{sum(same)} of {len(same)} receipts")
 
 
 def _told_so(receipt: Receipt) -> list[tuple[Any, ...]]:
-    return [(a.n, a.route, a.outcome, a.latency_ms, a.ttft_ms, a.cost_usd) for a in receipt.attempts]
+    rows = [(a.n, a.route, a.outcome, a.latency_ms, a.ttft_ms, a.cost_usd) for a in receipt.attempts]
+    return [*rows, receipt.dropped]
 
 
 def _written_so(trail: Trail) -> list[tuple[Any, ...]]:
-    return [(f.n, f.route, str(f.outcome), f.latency_ms, f.ttft_ms, f.cost_usd) for f in trail.attempts]
+    rows = [(f.n, f.route, str(f.outcome), f.latency_ms, f.ttft_ms, f.cost_usd) for f in trail.attempts]
+    return [*rows, trail.attempts[-1].dropped if trail.attempts else ()]
+
+
+def _spoke_each_dialect(stage: Stage, told: Readback) -> Check:
+    """By the stand-ins' own records, whatever the callers spoke; each translated request left one option out."""
+    foreign = [f for f in told.attempts if f.origin.dialect != SPOKEN[stage.providers[f.provider].kind].dialect]
+    paths = {(p.kind, call.path) for p in stage.providers.values() for call in p.calls}
+    holds = paths == {(kind, spoken.path) for kind, spoken in SPOKEN.items()}
+    holds = holds and {f.origin.dialect for f in foreign} == {"chat", "responses", "messages"}
+    holds = holds and all(sum(not path.startswith("answer.") for path in f.dropped) == 1 for f in foreign)
+    figures = ", ".join(f"{f.origin.dialect} to {f.provider}" for f in foreign)
+    return Check("each provider heard its own dialect only", holds, f"{len(foreign)} translated: {figures}")
 
 
 def _same_money(calls: Iterable[Call], told: Readback) -> Check:

@@ -76,7 +76,7 @@ class Pages:
         self._prose(
             "acme, bolt, dime and down speak OpenAI's wire format, coda Anthropic's. down always fails and dime "
             "has a tiny monthly budget. A profile is a chain of routes, provider/model each, which callers name "
-            "as the model; this demo's are chat, claude, unlucky and frugal."
+            "as the model; this demo's are chat, claude, gpt, unlucky and frugal."
         )
 
     def say(self, markup: str = "") -> None:
@@ -100,7 +100,7 @@ class Pages:
                 grid.add_row(*row)
         self._show(grid)
         for call in chapter.calls:
-            for note in _notes(told.trails[call.inference_id]):
+            for note in _notes(call, told.trails[call.inference_id]):
                 self._prose(f"[dim]{call.label}: {note}[/]")
 
     def table(self, title: str, explained: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -173,8 +173,8 @@ def _or_dash(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def _notes(trail: "Trail") -> Iterable[str]:
-    """Why it went as it did, from the decision that was stored before the first call and from the attempts."""
+def _notes(call: "Call", trail: "Trail") -> Iterable[str]:
+    """Why it went as it did: from the stored decision and attempts, and what the receipt says was left out."""
     decision = trail.decision
     for row in decision["candidates"]:
         if row.get("rejection_reason"):
@@ -184,5 +184,7 @@ def _notes(trail: "Trail") -> Iterable[str]:
     for fact in trail.attempts:
         if not fact.ok:
             yield f"attempt {fact.n} failed, {fact.kind} with HTTP status {fact.http_status}"
+    if call.receipt.dropped:
+        yield f"dropped {', '.join(call.receipt.dropped)}"
     if not trail.attempts:
         yield f"refused with HTTP status {trail.inference.status} before any call"

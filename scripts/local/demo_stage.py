@@ -37,6 +37,7 @@ DEAR = Answer(delay_ms=30, gap_ms=5, usage={"prompt": 1000, "completion": 500})
 PROFILES = {
     "chat": ["acme/mini", "bolt/mini"],
     "claude": ["coda/mini"],
+    "gpt": ["acme/mini"],
     "unlucky": ["down/mini", "bolt/mini"],
     "frugal": ["dime/mini", "bolt/mini"],
 }

@@ -54,6 +54,7 @@ def tell(stage: Stage) -> Iterator[Chapter]:
         with OpenAI() as client:
             yield _every_client(client)
             yield _tools(client, stage)
+            yield _crossing(client)
             yield _fallback(client)
             yield _session(client, stage)
             yield _budget(client)
@@ -119,6 +120,28 @@ def _tools(client: OpenAI, stage: Stage) -> Chapter:
         "A tool call, there and back",
         "The model asks for a tool, gets its result and goes on: ids and arguments arrive unchanged.",
         tuple(kept(label, answer) for label, answer in answers),
+    )
+
+
+def _crossing(client: OpenAI) -> Chapter:
+    """One question in each dialect, every time to a provider of the other vendor; one option has no word there."""
+    chat = client.chat.completions.create(model="claude", messages=HELLO, seed=7)
+    _expect(chat.choices[0].message.content, "coda-mini-2026-01 answers: hello there")
+    metadata = {"trip": SESSION}
+    stream = client.responses.create(model="claude", input="hello there", metadata=metadata, stream=True)
+    said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    _expect(said, "coda-mini-2026-01 answers: hello there")
+    with Anthropic() as other:
+        mark: Any = {"type": "ephemeral"}
+        message = other.messages.create(model="gpt", max_tokens=64, messages=HELLO, cache_control=mark)
+        _expect(getattr(message.content[0], "text", None), "acme-mini-2026-01 answers: hello there")
+    return Chapter(
+        "Any client, any provider",
+        "One question, by OpenAI's SDK in both of its dialects (the second one streamed) and by Anthropic's. The "
+        "only route of each profile speaks another dialect, so the router translates, there and back. Each call "
+        "has one option for which the other side has no word: the receipt lists it as dropped, and what of the "
+        "answer had no place. What would change the question itself would have ruled the route out.",
+        (kept("chat", chat), kept("responses", stream), kept("messages", message)),
     )
 
 

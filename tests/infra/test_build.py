@@ -1,7 +1,9 @@
 """`scripts/build` with the real SAM CLI: what is in the zips, and that the cache ships nothing stale."""
 
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tests = root / "functions" / "ledger" / "tests"
     tests.mkdir()
     (tests / "test_x.py").write_text("")
-    build(root, "--no-wheel")
+    (root / "said").write_text(build(root, "--no-wheel"))
     return root
 
 
@@ -47,6 +49,31 @@ def test_the_router_has_its_wrapper_and_config(project: Path) -> None:
     route = project / ".aws-sam" / "build" / "RouteFunction"
     assert (route / "route" / "bootstrap").stat().st_mode & EXECUTABLE == EXECUTABLE
     assert (route / "warmroute.yaml").read_text() == "providers: []\n"
+
+
+def test_the_router_has_what_it_knows_of_models(project: Path, tmp_path: Path) -> None:
+    """The table of capabilities is found beside the code in the zip, and libyaml is there to read it."""
+    route = project / ".aws-sam" / "build" / "RouteFunction"
+    (extension,) = (route / "yaml").glob("_yaml.*.so")
+    assert b"yaml_parser_load" in extension.read_bytes()  # linked in, not looked for on the platform
+    for own in ("ledger", "route"):  # the zip's libraries are for another machine
+        (tmp_path / own).symlink_to(route / own)
+    code = "from route.capabilities import BUNDLED, load_bundled; print(BUNDLED, len(load_bundled()))"
+    command = [sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
+    where, rules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert (where, int(rules) > 50) == (str(tmp_path / "route" / "data" / "capabilities.yaml"), True)
+
+
+def test_a_build_says_how_large_the_zips_are(project: Path) -> None:
+    """Far below the platform's limits (50 MB as an upload, 250 MB unpacked), and a growth shows."""
+    line = re.compile(r"^(\w+Function): ([\d.]+) MB zipped, ([\d.]+) MB unpacked$", re.MULTILINE)
+    sizes = {
+        name: (float(zipped), float(raw)) for name, zipped, raw in line.findall((project / "said").read_text())
+    }
+    assert sizes.keys() == ZIPS.keys()
+    for zipped, unpacked in sizes.values():
+        assert 1 < zipped < 20
+        assert zipped < unpacked < 60
 
 
 def test_everything_that_is_imported_is_there(zip_root: Path) -> None:

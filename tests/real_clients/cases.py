@@ -155,7 +155,7 @@ class Case:
 
     @property
     def refuses_threads_itself(self) -> bool:
-        """Whether it is the router that says no: where it has one route in the same dialect, it is the provider."""
+        """Whether it is the router that says no: to the only route of the dialect it leaves the answer."""
         return self.provider != PROVIDERS[self.surface][0]
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ def filler(tool: str, arguments: Mapping[str, Any], last_tool: str) -> Callable[
 
 
 def without_threads(policy: Policy) -> Callable[[Record], Step]:
-    """The same by a provider that keeps no conversations, and says so in the way that the vendor's SDKs look for."""
+    """The same by a provider that keeps no conversations, and says so as the vendor's SDKs expect it."""
 
     def step(record: Record) -> Step:
         if "thread" in record.body:

@@ -156,7 +156,9 @@ def build_house(
     """Four stand-ins, fresh tables, two callers, and the router over them. `strict`: see `Provider`."""
     with ExitStack() as stack:
         kinds: dict[str, Any] = {"a": "openai", "b": "openai", "c": "anthropic", "d": "anthropic"}
-        providers = {n: stack.enter_context(Provider(k, name=n, cache=cache, strict=strict)) for n, k in kinds.items()}
+        providers = {
+            n: stack.enter_context(Provider(k, name=n, cache=cache, strict=strict)) for n, k in kinds.items()
+        }
         tables = (f"facts-{uuid4().hex[:12]}", f"views-{uuid4().hex[:12]}")
         house = House("", dynamodb_url, tables, providers)
 

@@ -93,6 +93,9 @@ def test_counts_do_not_push_a_warm_route_out_of_sight(house: House) -> None:
         assert house.post(PATH, ASKED, x_warmroute_session="s").status_code == 200
     assert house.post("/v1/messages", turn).headers["x-warmroute-route"] == "d|small|"
     assert house.session("s")["calls"] == 2
+    # What another router finds, which has not seen any of it itself.
+    newest = house.at_table(lambda table: table.facts_of_session("alice", "s", newest=10))
+    assert {fact.origin.dialect for fact in newest} == {"messages"}
 
 
 @pytest.mark.parametrize("profile", ["chat", "messages"])
@@ -112,7 +115,7 @@ def test_without_a_route_that_counts_it_is_estimated(dynamodb_url: str, profile:
             assert client.messages.count_tokens(model="chat", messages=HI).input_tokens > 5
 
 
-@pytest.mark.parametrize("status", [404, 405, 501, 500, 401, 429, 529])
+@pytest.mark.parametrize("status", [404, 405, 410, 418, 501, 500, 401, 429, 529])
 def test_a_server_that_cannot_count_leaves_it_to_us(dynamodb_url: str, status: int) -> None:
     """Many speak messages and nothing else: 200 with the estimate, and the attempt that was made is on record."""
     error = {"type": "error", "error": {"type": "not_found_error", "message": "no"}}

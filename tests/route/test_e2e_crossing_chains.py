@@ -13,7 +13,7 @@ import pytest
 import warmroute
 from ledger.items import State
 from ledger.outcomes import Ending, Kind, Outcome
-from tests.fakes import Answer, Cut, Fail, Garbage, Step, StreamError, Wait
+from tests.fakes import Answer, Cut, Fail, Garbage, Pings, Step, StreamError, Wait
 from tests.route.callers import CALLERS, CROSSING, ONE_EACH, SPEAKS, Caller
 from tests.route.house import ALICE, House, build_house
 
@@ -57,7 +57,7 @@ BEFORE: dict[str, Step] = {
     "429": Fail(429, headers={"retry-after": "9"}),
     "no-head": Cut(after_chunks=-1, how="reset"),
     "no-content": Cut(after_chunks=0, how="eof"),
-    "error-event": StreamError(after_chunks=0),
+    "error-event": StreamError(after_chunks=0, how="failed"),
     "page": Garbage(body=b"<html>proxy</html>", content_type="text/html"),
 }
 """Ways to fail before the first content."""
@@ -91,6 +91,7 @@ AFTER: dict[str, Step] = {
     "eof": Cut(after_chunks=1, how="eof"),
     "torn": Cut(after_chunks=1, how="torn"),
     "error-event": StreamError(after_chunks=2, answer=Answer(gap_ms=60)),
+    "failed": StreamError(after_chunks=2, answer=Answer(gap_ms=60), how="failed"),
 }
 """Ways to break off after the first content."""
 
@@ -173,6 +174,15 @@ def _open(house: House, caller: Caller, model: str) -> Any:
     return httpx2.stream(
         "POST", f"{house.url}{caller.path}", json=_streamed(caller, model), headers=headers, timeout=10
     )
+
+
+@pytest.mark.parametrize("mode", ["whole", "events"])
+@ACROSS
+def test_a_providers_own_signs_of_life(house: House, caller: Caller, own: str, theirs: str, mode: str) -> None:
+    """Pings, comments, and the blank lines before a whole answer are no part of what the caller reads."""
+    house.providers[SPEAKS[theirs]].plan(Pings(3, answer=Answer(text="so")))
+    heard = caller.ask(theirs, [caller.user("hi")], mode)
+    assert (heard.text, caller.fact.repaired) == ("so", ())
 
 
 @pytest.mark.case("A5")

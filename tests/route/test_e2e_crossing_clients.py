@@ -148,6 +148,36 @@ def test_claude_code_elsewhere(house: House, theirs: str) -> None:
     assert not dropped & {"messages", "system", "tools", "max_tokens", "metadata.user_id", "output_config.effort"}
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("theirs", ["chat", "messages", "responses"])
+def test_betas_that_nobody_knows_are_never_a_400(house: House, theirs: str, stream: bool) -> None:
+    """The beta surface works wherever the request goes; where a beta may be known, it arrives."""
+    with house.anthropic(max_retries=0) as sdk:
+        answer: Any = sdk.beta.messages.create(
+            model=theirs,
+            max_tokens=64,
+            messages=[{"role": "user", "content": "hi"}],
+            betas=["never-heard-of-2027-01-01", "context-1m-2025-08-07"],
+            stream=stream,
+            extra_body={"a_field_of_next_year": 1},
+            extra_query={"beta": "true"},
+        )
+        said = (
+            "".join(getattr(e.delta, "text", "") for e in answer if e.type == "content_block_delta")
+            if stream
+            else answer.content[0].text
+        )
+    assert said == "small-2026-01 answers: hi"
+    [call] = house.providers[SPEAKS[theirs]].calls
+    known = theirs == "messages"
+    assert ("a_field_of_next_year" in call.body, call.query, "anthropic-beta" in call.headers) == (
+        known,
+        "beta=true" if known else "",
+        known,
+    )
+    assert ("a_field_of_next_year" in house.facts()[-1].dropped) == (not known)
+
+
 def test_codex_reaches_its_own_dialect_byte_for_byte(house: House) -> None:
     """Namespaces, custom and hosted tools and all else arrive as they were sent."""
     assert house.post("/v1/responses", as_sent(CODEX, "responses")).status_code == 200

@@ -23,7 +23,7 @@ SILENT = Answer(text="Nobody hears this.")
 SOUND = "sound"
 """Odd, but everybody can read it: it passes, and there is nothing to report."""
 EMPTY = "empty"
-"""An answer that says nothing, as Anthropic's really do at times."""
+"""An answer that says nothing, as Anthropic's really do at times: nobody hears anything else."""
 UNCOUNTED = "uncounted"
 """The answer is right and there are no counts: the ledger has an estimate, flagged."""
 FAILS = "fails"
@@ -98,7 +98,7 @@ EXPECTED: dict[str, dict[str, tuple[str | None, str | None]]] = {
         "unknown_event": (None, SOUND),
         "unknown_item": (SOUND, SOUND),
         "no_usage": (UNCOUNTED, UNCOUNTED),
-        "output_empty": (FAILS, "output"),
+        "output_empty": (EMPTY, "output"),
         "done_at_end": (None, SOUND),
         "output_null": (FAILS, None),
         "no_status": (SOUND, None),

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from ledger.items import ApiKey, State
+from ledger.outcomes import Kind
 from ledger.table import Table
 from route.auth import digest_of
 from tests.fakes import Fail, Hang
@@ -152,6 +153,24 @@ def test_the_field_at_fault_and_the_code_cross_over(house: House, caller: Caller
         assert said.get("code") == ("a_code" if theirs != "messages" else None)
 
 
+OVERFLOW = {
+    "chat": Fail(400, "This model's maximum context length is 10 tokens.", code="context_length_exceeded"),
+    "messages": Fail(400, "prompt is too long: 300000 tokens > 200000 maximum"),
+    "responses": Fail(400, "Your input exceeds the context window of this model.", code="context_length_exceeded"),
+}
+
+
+@pytest.mark.parametrize(("own", "theirs"), PAIRS, ids=lambda name: name)
+def test_a_conversation_that_is_too_long(house: House, caller: Caller, own: str, theirs: str) -> None:
+    """Agents shorten it when they are told so by the code of their own vendor, which others do not have."""
+    house.providers[SPEAKS[theirs]].default = OVERFLOW[theirs]
+    with pytest.raises(raised(own, 400), match=OVERFLOW[theirs].message) as caught:
+        caller.ask(theirs, [caller.user("hi")])
+    if own != "messages":
+        assert caught.value.code == "context_length_exceeded"
+    assert caller.fact.kind is Kind.CONTEXT_OVERFLOW
+
+
 @pytest.mark.parametrize("mode", ["whole", "events"])
 @pytest.mark.parametrize(("own", "theirs"), PAIRS, ids=lambda name: name)
 def test_a_page_that_is_no_error_of_any_dialect(
@@ -284,7 +303,7 @@ def test_no_answer_in_time(guarded: House, own: str, mode: str) -> None:
 def test_tokens_are_counted_without_money(guarded: House) -> None:
     """Counting is free and always has an answer: where nobody may be asked, an estimate that says so."""
     with guarded.anthropic() as sdk:
-        counted = sdk.messages.count_tokens(model="broke", messages=HI).to_dict()
+        counted: Any = sdk.messages.count_tokens(model="broke", messages=HI).to_dict()
     assert counted["input_tokens"] > 0
     assert counted["x_router"] == {"attempts": [], "estimated": True}
 

@@ -116,6 +116,24 @@ def test_filters_work_across_chunks_and_dialects(filtered: House, own: str, thei
     assert heard.usage["output"] > 0
 
 
+@pytest.mark.case("C16")
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_choices_are_filtered_each_for_itself(filtered: House, stream: bool) -> None:
+    """A tag that one choice has open hides nothing of another."""
+    fresh(filtered).providers["a"].plan(Answer(chunks=["a<thi", "nk>b</th", "ink>c"]))
+    messages: Any = [{"role": "user", "content": "hi"}]
+    texts = {0: "", 1: ""}
+    with filtered.openai() as sdk:
+        if stream:
+            for chunk in sdk.chat.completions.create(model="chat", messages=messages, n=2, stream=True):
+                for piece in chunk.choices:
+                    texts[piece.index] += piece.delta.content or ""
+        else:
+            answer = sdk.chat.completions.create(model="chat", messages=messages, n=2)
+            texts = {choice.index: choice.message.content or "" for choice in answer.choices}
+    assert texts == {0: "ac", 1: "ac (1)"}
+
+
 @pytest.mark.case("C17", "U6")
 @IN_MODES
 @IN_PAIRS
@@ -192,19 +210,20 @@ def test_who_can_think_is_asked_first(plain: House, own: str) -> None:
 
 
 @pytest.mark.case("C7")
-@pytest.mark.parametrize(
-    ("own", "theirs"),
-    [(own, theirs) for own in DIALECTS for theirs in ("chat", "messages")],
-    ids=lambda name: name,
-)
+@pytest.mark.parametrize("theirs", ["chat", "messages"])
+@pytest.mark.parametrize("own", DIALECTS)
 def test_thinking_that_is_left_out_is_reported(plain: House, own: str, theirs: str) -> None:
-    """A route that cannot think is not told to, in its own dialect either; the receipt says so."""
+    """A route that cannot think is not told to, nor asked for what it thought; the receipt says so."""
+    asked: dict[str, Any] = {"output_config": {"effort": "high"}} if own == "messages" else {}
     with CALLERS[own](fresh(plain)) as caller:
-        caller.ask(theirs, [caller.user("hi")], **caller.effort("high"))
-        name = {"chat": "reasoning_effort", "messages": "thinking", "responses": "reasoning"}[own]
-        assert caller.dropped == [name]
+        caller.ask(theirs, [caller.user("hi")], **caller.effort("high") | asked)
+        dropped = caller.dropped
     said = json.dumps(body_of(plain, SPEAKS[theirs]))
     assert not any(word in said for word in ("reasoning", "thinking", "effort"))
+    names = {"chat": "reasoning_effort", "messages": "thinking", "responses": "reasoning"}
+    assert names[own] in dropped
+    if (own, theirs) in (("messages", "messages"), ("responses", "chat")):
+        assert dropped == [names[own], "output_config.effort" if own == "messages" else "include[]"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -194,6 +194,18 @@ def test_a_length_that_is_not_the_bodys_does_no_harm(vendors: Vendors, reply: Re
     assert [i.state for i in vendors.house.inferences()] == [State.CLOSED]
 
 
+def test_nothing_is_passed_on_before_it_is_written_down(dynamodb_url: str) -> None:
+    """The store takes its time with the first write: so long the caller waits, though the provider has begun."""
+    with bad_store(dynamodb_url) as store, serve_vendors(store.url) as vendors:
+        vendors.reply = lambda _got: Reply(200, [b"one", b"two"], gap_s=0.1, is_chunked=True)
+        store.rule = lambda op, _payload: 1.0 if op == "PutItem" else "pass"
+        headers = {"authorization": f"Bearer {ALICE}"}
+        began = time.monotonic()
+        with httpx2.stream("POST", f"{vendors.house.url}/v1/audio/speech", json={}, headers=headers) as answer:
+            assert time.monotonic() - began > 0.9
+            assert b"".join(answer.iter_raw()) == b"onetwo"
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_when_the_store_is_down(dynamodb_url: str, strict: bool) -> None:
     """A strict ledger sends nothing; another one serves, and what was not stored is in the log."""

@@ -192,6 +192,38 @@ def test_one_id_for_two_calls_becomes_two() -> None:
     assert names == {"tool_id"}
 
 
+def test_pieces_with_one_id_for_two_calls_go_by_their_index() -> None:
+    """Begun before the first one is whole, and with the id in every piece."""
+    pieces = [piece(0, "f", "f", '{"c"'), piece(1, "f", "f", '{"d"')]
+    pieces += [piece(0, "f", None, ":1}"), piece(1, "f", None, ":2}")]
+    stream, _ = mended(ROLE + b"".join(calls(one) for one in pieces) + MADE + END)
+    assert [call[2] for call in made(stream)] == ['{"c":1}', '{"d":2}']
+
+
+def test_a_piece_without_an_id_belongs_to_the_call_that_came_last() -> None:
+    """At its index: here that is the first again, after the second had begun."""
+    pieces = [
+        piece(0, "a", "f", ""),
+        piece(0, "b", "g", "{}"),
+        piece(0, "a", None, '{"c"'),
+        piece(0, None, None, ":1}"),
+    ]
+    stream, _ = mended(ROLE + b"".join(calls(one) for one in pieces) + MADE + END)
+    assert made(stream) == [("a", "f", '{"c":1}'), ("b", "g", "{}")]
+
+
+@pytest.mark.parametrize("index", [0, 0.0, "0", False, None])
+def test_heads_come_once_and_indexes_are_whole_numbers(index: object) -> None:
+    """Also a type that is repeated alone, and a number that is equal to the right one and no integer."""
+    more = {"type": "function"}
+    stream, _ = mended(
+        ROLE + calls(piece(0, "a", "f", "{")) + calls(piece(index, None, None, "}", **more)) + MADE + END
+    )
+    [_, later] = [p for d in documents(stream) for c in d["choices"] for p in c["delta"].get("tool_calls", [])]
+    assert later == {"index": 0, "function": {"arguments": "}"}}
+    assert type(later["index"]) is int
+
+
 def test_custom_tools_stay_custom() -> None:
     """A call of a tool that takes text is no function."""
     custom = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}}

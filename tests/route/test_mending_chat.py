@@ -242,8 +242,9 @@ def test_what_comes_before_the_content_is_bounded(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(BadAnswer):
         reader.feed(ROLE * 3)
     reader = ChatStream(usage_asked=True)
+    reader.feed(ROLE * 2 + says("a") + finishes() * 2)
     with pytest.raises(BadAnswer):
-        reader.feed(says("a") + finishes() * 4)
+        reader.feed(finishes() * 2)
 
 
 @pytest.mark.parametrize(

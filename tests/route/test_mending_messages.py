@@ -346,6 +346,16 @@ def test_waiting_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         mended(START + TEXT_START + says("a") + text_start(1) + says("b" * 900, 1) + says("c"))
 
 
+def test_what_waited_and_went_on_is_no_longer_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is on what waits at one time, and not on all that has ever waited."""
+    monkeypatch.setattr("route.dialects.base.MAX_HELD_BYTES", 1000)
+    turns = [
+        text_start(n) + text_start(n + 1) + says("b" * 500, n + 1) + stop(n) + stop(n + 1) for n in range(0, 8, 2)
+    ]
+    stream, _ = mended(START + b"".join(turns) + FINISH + MESSAGE_STOP)
+    assert blocks(stream) == ["", "b" * 500] * 4
+
+
 def test_more_blocks_than_any_answer_has_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of a stream has an end: at the limit still, one more not."""
     monkeypatch.setattr("route.dialects.damage.MAX_CALLS", 2)

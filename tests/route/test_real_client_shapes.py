@@ -7,7 +7,7 @@ import pytest
 from route.dialects import BY_NAME
 from route.dialects.conversion import AnswerWriting, Asked, Target
 from route.dialects.fields import Report
-from route.dialects.neutral import Began, Closed, Delta, Finished, Kind, Opened, Stop
+from route.dialects.neutral import Began, Closed, Delta, Event, Finished, Kind, Opened, Stop
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ def reasoned(body: Json) -> Json:
     assert conversion is not None
     writing: AnswerWriting = conversion.answer_writing(Asked(body), Report())
     opened, closed = Opened(0, 0, Kind.THINKING), Closed(0, 0)
-    events = [Began("msg_1", "m"), opened, Delta(0, 0, "Hm."), closed, Finished(0, Stop.END)]
+    events: list[Event] = [Began("msg_1", "m"), opened, Delta(0, 0, "Hm."), closed, Finished(0, Stop.END)]
     [item] = writing.whole(events)["output"]
     document: Json = item
     return document
@@ -55,8 +55,8 @@ def test_an_end_users_id_is_no_longer_than_openai_takes(theirs: str, field: str)
 
 @pytest.mark.parametrize("theirs", ["chat", "messages"])
 def test_reasoning_of_ours_that_comes_back_by_its_id_is_reported_and_no_reason_to_refuse(theirs: str) -> None:
-    """The AI SDK takes all for stored where it has not said `store: false`, and sends the id of the reasoning alone.
-    Nobody keeps it, so refusing it would end every conversation with a model that reasons.
+    """The AI SDK takes all for stored where it has not said `store: false`, and sends no more than an id. Nobody
+    keeps the reasoning, so refusing that would end every conversation with a model that reasons.
     """
     item = reasoned({"model": "m", "input": [QUESTION]})
     for reference in ({"type": "item_reference", "id": item["id"]}, {"id": item["id"]}):

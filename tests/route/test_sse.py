@@ -87,6 +87,56 @@ def test_one_event(stream: bytes, name: str, data: bytes | None) -> None:
     assert split(stream) == ([Event(stream, name, data)], b"")
 
 
+@given(st.data(), STREAMS)
+def test_a_byte_order_mark_is_no_part_of_the_stream(data: st.DataObject, stream: bytes) -> None:
+    """However it is cut; the standard leaves it out. One that is not at the start is a character like others."""
+    splitter = Splitter()
+    pieces = data.draw(cuts(sse.BOM + stream))
+    events = [event for piece in pieces for event in splitter.feed(piece)]
+    assert (events, splitter.rest) == split(stream)
+    assert splitter.had_bom
+    assert sse.BOM in split(b"\n\n" + sse.BOM + b"\n\n")[0][1].raw
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef", b"\xef\xbb", b"\xef\xbb\xbe", b"data: 1\n\n"])
+def test_what_is_no_byte_order_mark_stays(start: bytes) -> None:
+    """Also the beginning of one."""
+    splitter = Splitter()
+    events = [event for i in range(len(start)) for event in splitter.feed(start[i : i + 1])]
+    assert b"".join(event.raw for event in events) + splitter.rest == start
+    assert not splitter.had_bom
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_standard", "is_text"),
+    [
+        (b": note\n\n", True, True),
+        (b"id: 7\nretry: 1\nevent: x\n\n", True, True),
+        (b"data: 1\r\n\r\n", True, True),
+        (b"ata: 1\n\n", False, True),
+        (b": note\n<p>\n\n", False, True),
+        (b": \xff\n\n", True, False),
+        (": é\n\n".encode(), True, True),
+    ],
+)
+def test_what_the_lines_of_an_event_are(raw: bytes, is_standard: bool, is_text: bool) -> None:
+    """The standard passes over a field that it does not know: for us it is the sign of something torn."""
+    (event,), _ = split(raw)
+    assert (event.is_standard, event.is_text) == (is_standard, is_text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_rewritten_event_keeps_its_other_lines(end: str) -> None:
+    """Comments, ids and what else there is stay; data of several lines becomes one."""
+    raw = end.join([": note", "event: a", "id: 7", "data: 1", "data: 2", "", ""]).encode()
+    (event,), _ = split(raw)
+    (both,), _ = split(sse.rewritten(event, data=b"3", name="b").raw)
+    assert both == Event(b"event: b\n: note\nid: 7\ndata: 3\n\n", "b", b"3")
+    (named,), _ = split(sse.rewritten(event, name="b").raw)
+    assert named == Event(b"event: b\n: note\nid: 7\ndata: 1\ndata: 2\n\n", "b", b"1\n2")
+    assert sse.rewritten(event, data=b"3").raw == b": note\nevent: a\nid: 7\ndata: 3\n\n"
+
+
 @pytest.mark.parametrize("stream", [b"data: x\n", b"data: x\r\n\r", b"data: x\r", b"data: x\r\n"])
 def test_an_event_ends_with_its_blank_line(stream: bytes) -> None:
     """Until the blank line is whole there is no event, however near it is."""

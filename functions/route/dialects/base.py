@@ -272,6 +272,11 @@ class Dialect(ABC):
         """Why this request can only go where its conversation is kept, for a caller that may go elsewhere."""
         return None
 
+    def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
+        """The body without what asks for reasoning, for a model that has none; and the paths of that."""
+        asked = tuple(name for name in self.thinking_fields if name in body)
+        return {name: value for name, value in body.items() if name not in asked}, asked
+
     @abstractmethod
     def reader(self, features: Features) -> Reader:
         """A fresh reader for one answer."""

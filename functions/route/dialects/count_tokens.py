@@ -24,7 +24,6 @@ class CountTokens(Dialect):
     name = NAME
     path = PATH
     stream_end = MESSAGES.stream_end
-    thinking_fields = MESSAGES.thinking_fields
 
     def features(self, body: Document) -> Features:
         """Those of the message that is counted, so that the route which would get it is the one to count."""
@@ -35,6 +34,9 @@ class CountTokens(Dialect):
 
     def left_out(self, body: Document) -> Iterable[str]:
         return MESSAGES.left_out(body)
+
+    def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
+        return MESSAGES.without_thinking(body)
 
     def reader(self, features: Features) -> Reader:
         return UnaryReader(_look)

@@ -92,7 +92,7 @@ class Calls:
             return None if piece.name or piece.id or not self._calls else self._calls[-1]
         if piece.id:
             # A new id alone is no new call: some servers make one up for each piece.
-            return None if piece.name and (here.name or here.said_id) else here
+            return None if piece.name and here.name else here
         return None if piece.name and piece.begins_another(here) else here
 
     def _begin(self, piece: _Piece, document: Document, seeds: tuple[str | bytes, ...]) -> None:

@@ -174,6 +174,15 @@ class Messages(Dialect):
     def kept_by_a_provider(self, body: Document) -> ApiError | None:
         return kept_by_a_provider(body)
 
+    def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
+        body, asked = super().without_thinking(body)
+        config = mapping(body.get("output_config"))
+        if "effort" not in config:
+            return body, asked
+        left = {name: value for name, value in config.items() if name != "effort"}
+        body = {name: value for name, value in body.items() if name != "output_config"}
+        return body | ({"output_config": left} if left else {}), (*asked, "output_config.effort")
+
     def reader(self, features: Features) -> Reader:
         return MessagesStream() if features.stream else UnaryReader(_look)
 

@@ -26,6 +26,7 @@ from route.dialects.base import (
 )
 from route.dialects.responses.conversion import ResponsesConversion
 from route.dialects.responses.mending import Mender
+from route.dialects.responses.reading import ENCRYPTED
 from route.dialects.responses.seals import is_ours, is_reference_to_ours
 from route.dialects.responses.spans import span_of
 from route.dialects.sse import Event, encode
@@ -60,8 +61,9 @@ class ResponsesStream(StreamReader):
         event = self._mended(kind, document, event)
         if kind in _TERMINAL:
             self.done = True
+            # Some have said something in pieces, and then that it was nothing: SDKs believe the last word.
             has_output = bool(response.get("output")) or self._mender.has_ended_items
-            self._whole = bool(response) and (has_output or kind != "response.completed")
+            self._whole = bool(response) and (has_output or not self.output_chars or kind != _TERMINAL[0])
             return Place.TAIL, self._with_output(event, document)
         item = mapping(document.get("item"))
         delta = text(document.get("delta")) if kind.endswith(".delta") else ""
@@ -154,8 +156,6 @@ def _look(reader: Reader, document: Document) -> None:
         raise ErrorInAnswer(_error(None))
     if not isinstance(document.get("output"), list):
         raise BadAnswer("the answer has no output")
-    if document.get("status") == "completed" and not document["output"]:
-        raise BadAnswer("the answer says nothing")
     for item in maps(document["output"]):
         reader.output_chars += _chars(item)
         reader.tool_calls += item.get("type") in _CALLS
@@ -222,6 +222,16 @@ class Responses(Dialect):
     def left_out(self, body: Document) -> Iterable[str]:
         items = body.get("input")
         return sorted({_foreign(item) for item in items if _foreign(item)}) if isinstance(items, list) else ()
+
+    def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
+        """A model without reasoning has none to encrypt, and refuses to."""
+        body, asked = super().without_thinking(body)
+        include = body.get("include")
+        if not isinstance(include, list) or ENCRYPTED not in include:
+            return body, asked
+        left = [name for name in include if name != ENCRYPTED]
+        body = {name: value for name, value in body.items() if name != "include"}
+        return body | ({"include": left} if left else {}), (*asked, "include[]")
 
     def reader(self, features: Features) -> Reader:
         return ResponsesStream() if features.stream else ResponsesUnary()
