@@ -136,7 +136,7 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
         attempt.headers = {k.lower(): v for k, v in response.headers.items() if k.lower().startswith(PASSED_BACK)}
         while chunk := await _next_chunk(response.content, pace, exchange.sink):
             ready = attempt.reader.feed(decode(chunk))
-            pace.heard(content=attempt.reader.content_seen)
+            pace.heard(content=attempt.reader.content_came)
             if ready:
                 await _pass_on(ready, attempt, exchange, headers_of)
                 pace.heard(content=True)  # a caller who reads slowly is no silence of the provider

@@ -124,7 +124,9 @@ class Translator:
         body = made.body
         if model.append_system_prompt and dialect.name in APPEND_SYSTEM:
             body = APPEND_SYSTEM[dialect.name](body, model.append_system_prompt)
-        return Translation(dialect, {**body, **model.extra_body}, made.dropped, (), self._steps(model))
+        # What is added for the model's sake means nothing to a count, and may be refused there.
+        added = model.extra_body if self.request.origin.is_inference else {}
+        return Translation(dialect, {**body, **added}, made.dropped, (), self._steps(model))
 
     def _as_it_came(self, dialect: Dialect, model: ModelConfig, able: Resolved) -> Translation:
         body = dialect.upstream_body(self.request.body, model.on_wire)

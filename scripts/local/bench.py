@@ -25,6 +25,7 @@ from rich.table import Table as RichTable
 from local.stack import ROOT, embedded_aws, free_port, stop, wait_for
 
 KEY = "sk-bench"
+TRANSLATED = "translated"
 WORDS = " ".join(["word"] * 100)
 Sample = tuple[float, float]
 """Milliseconds to the first bytes of the body, and to its end."""
@@ -54,9 +55,11 @@ def null_proxy(origin: str, port: int) -> None:
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 
 
-async def one_call(http: aiohttp.ClientSession, url: str, *, stream: bool, sid: str) -> Sample:
+async def one_call(
+    http: aiohttp.ClientSession, url: str, *, stream: bool, sid: str = "", model: str = "mini"
+) -> Sample:
     """One request. RuntimeError when it does not answer 200."""
-    body: dict[str, Any] = {"model": "mini", "messages": [{"role": "user", "content": WORDS}], "stream": stream}
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": WORDS}], "stream": stream}
     headers = {"authorization": f"Bearer {KEY}"} | ({"x-warmroute-session": sid} if sid else {})
     began = time.perf_counter()
     async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as answer:
@@ -75,7 +78,8 @@ async def in_turns(targets: Mapping[str, str], rounds: int, *, stream: bool) -> 
         for i in range(-20, rounds):
             for name, url in targets.items():
                 sid = f"bench-{i % 10}" if name.endswith("session") else ""
-                sample = await one_call(http, url, stream=stream, sid=sid)
+                model = TRANSLATED if name.endswith(TRANSLATED) else "mini"
+                sample = await one_call(http, url, stream=stream, sid=sid, model=model)
                 if i >= 0:  # the first ones only warm up
                     samples[name].append(sample)
     return samples
@@ -89,7 +93,7 @@ async def at_once(url: str, calls: int, workers: int) -> float:
 
         async def one() -> None:
             async with gate:
-                await one_call(http, url, stream=False, sid="")
+                await one_call(http, url, stream=False)
 
         began = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(calls)))
@@ -111,7 +115,8 @@ def running(command: list[str], url: str, what: str, **environment: str) -> Iter
 
 @contextmanager
 def all_targets() -> Iterator[dict[str, str]]:
-    """The stand-in itself, the null proxy before it, and the router before it, without and with a session."""
+    """The stand-in itself, the null proxy before it, and the router before it: as it is, in another dialect, and
+    with a session."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="warmroute-bench-")))
         python = sys.executable
@@ -130,8 +135,12 @@ def all_targets() -> Iterator[dict[str, str]]:
             "api_key": "env:BENCH_KEY",
         }
         document = {
-            "providers": [provider | {"models": [{"model": "mini", "price": price}]}],
-            "profiles": {"default": {"routes": ["acme/mini"]}},
+            "providers": [
+                provider | {"models": [{"model": "mini", "price": price}]},
+                provider
+                | {"name": "other", "dialects": ["responses"], "models": [{"model": "mini", "price": price}]},
+            ],
+            "profiles": {"default": {"routes": ["acme/mini"]}, TRANSLATED: {"routes": ["other/mini"]}},
             "default_profile": "default",
         }
         config.write_text(yaml.safe_dump(document), encoding="utf-8")
@@ -139,7 +148,8 @@ def all_targets() -> Iterator[dict[str, str]]:
         dev = [python, "-m", "local.dev", "--config", str(config), "--port", port(router), "--rollup-every", "10"]
         dev += ["--dynamodb-url", dynamodb_url, "--caller-key", f"bench={KEY}", "--log-level", "WARNING"]
         stack.enter_context(running(dev, router, "the router", BENCH_KEY="sk-bench-provider"))
-        yield {"direct": origin, "null proxy": proxy, "router": router, "router, session": router}
+        targets = {"direct": origin, "null proxy": proxy, "router": router}
+        yield targets | {f"router, {TRANSLATED}": router, "router, session": router}
 
 
 def show(console: Console, title: str, samples: Mapping[str, list[Sample]]) -> None:

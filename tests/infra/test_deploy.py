@@ -141,6 +141,13 @@ def test_anyone_may_call_the_url_with_both_permissions(deployed: dict[str, str])
     assert actions == ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]
 
 
+def test_the_router_may_not_call_bedrock_unless_asked_for(deployed: dict[str, str]) -> None:
+    """Deployed without a parameter, the router's role has its own policy and no second one."""
+    policies = boto3.client("iam").list_role_policies(RoleName=deployed["RouteFunctionRole"])["PolicyNames"]
+    assert len(policies) == 1
+    assert "CallBedrock" not in policies
+
+
 def test_the_wrapper_is_executable_in_the_zip_that_was_uploaded(deployed: dict[str, str]) -> None:
     """The platform cannot start a wrapper whose bit was lost between the build and the bucket."""
     location = boto3.client("lambda").get_function(FunctionName=deployed["RouteFunction"])["Code"]["Location"]

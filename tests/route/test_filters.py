@@ -81,6 +81,11 @@ def test_stop_markers_are_taken_out(marker: str, places: list[int]) -> None:
     assert said(through(StripStopMarkers(), text_events(pieces))) == "onetwo"
 
 
+def test_many_tags_take_no_longer_than_their_length() -> None:
+    """A whole answer may come in one piece; a search that grew with the square would not end here."""
+    assert said(through(StripThinking(), text_events(["<think>a</think>" * 300_000]))) == ""
+
+
 def test_arguments_of_calls_are_never_filtered() -> None:
     """A file that a tool writes may hold such words."""
     events: list[Event] = [Opened(0, 0, Kind.TOOL_CALL, "1", "write"), Delta(0, 0, "</s><think>"), Closed(0, 0)]
@@ -142,6 +147,15 @@ def test_a_repaired_answer_stops_for_its_calls() -> None:
     assert through(RepairToolCalls(NAMES), plain) == plain
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<tool_call>" * 50_000, "<function=read>" + "\n" * 300_000, "```\n" * 60_000, '{ "' * 90_000, "[ " * 150_000],
+)
+def test_hostile_text_takes_no_longer_than_its_length(text: str) -> None:
+    """Openings without an end are looked at once; a search that grew with the square would not end here."""
+    assert calls_in(text, NAMES) == (text, [])
+
+
 def test_without_tools_nothing_is_held_back() -> None:
     """A request that declared no tools streams as ever."""
     step = RepairToolCalls([])
@@ -168,3 +182,12 @@ def test_blocks_come_one_after_another() -> None:
         Closed(0, 1),
         Finished(0, Stop.END),
     ]
+
+
+def test_any_number_of_blocks_may_wait() -> None:
+    """As many as an answer can have, each ended before its turn comes."""
+    order = InOrder()
+    order.feed(Opened(0, 0, Kind.TEXT))
+    for block in range(1, 4000):
+        assert through(order, text_events(["x"], block=block)) == []
+    assert len(list(order.feed(Closed(0, 0)))) == 1 + 3 * 3999

@@ -283,3 +283,9 @@ def test_an_error_in_other_words_is_one_too(said: Json) -> None:
     """As some servers of open models say it, in a stream and alone."""
     with pytest.raises(ErrorInAnswer):
         mended(ROLE + event(said))
+
+
+def test_numbers_of_any_size_survive_mending() -> None:
+    """What is written again says the same as before."""
+    stream, _ = mended(ROLE + says("a", created=1.0, n=123456789012345678901234567890) + finishes() + END)
+    assert b'"n":123456789012345678901234567890' in stream

@@ -120,8 +120,9 @@ def test_a_whole_answer_that_cannot_be_mended_is_an_error(damaged: Json) -> None
 
 def test_numbers_of_any_size_survive_mending() -> None:
     """What is written again says the same as before."""
-    answer, _ = whole(json.dumps(SOUND | {"created": 1.0, "n": 123456789012345678901234567890}).encode())
-    assert b'"n":123456789012345678901234567890' in answer
+    big = {"n": [7, {"a": 123456789012345678901234567890}, 1e30]}
+    answer, _ = whole(json.dumps(SOUND | {"created": 1.0} | big).encode())
+    assert b'"n":[7,{"a":123456789012345678901234567890},1e+30]' in answer
 
 
 @pytest.mark.parametrize(("finish", "arguments"), [("tool_calls", "{}"), ("stop", "{}"), ("length", "")])

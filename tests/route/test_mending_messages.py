@@ -535,3 +535,10 @@ def test_a_byte_order_mark_is_taken_away() -> None:
     stream, names = mended(b"\xef\xbb\xbf" + START + TEXT + FINISH + MESSAGE_STOP)
     assert blocks(stream) == ["a"]
     assert names == {"bom"}
+
+
+def test_numbers_of_any_size_survive_mending() -> None:
+    """What is written again says the same as before."""
+    odd = delta(1, type="text_delta", text="a", n=123456789012345678901234567890)
+    stream, _ = mended(START + text_start(1) + odd + stop(1) + FINISH + MESSAGE_STOP)
+    assert b'"n":123456789012345678901234567890' in stream

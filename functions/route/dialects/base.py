@@ -27,7 +27,7 @@ MAX_HELD_BYTES = 16 * 1024 * 1024
 CHARS_PER_TOKEN = 4
 MAX_SAID = 256
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_LONG_NUMBER = re.compile(rb"[0-9]{17}")
+_LONG_NUMBER = re.compile(rb"[0-9][0-9]{16}")
 
 
 class BadAnswer(Exception):
@@ -103,6 +103,11 @@ class Reader(ABC):
         """What was held back, with the receipt in its place."""
 
     @property
+    def content_came(self) -> bool:
+        """Whether the provider has sent content, though none of it may have gone on yet."""
+        return self.content_seen
+
+    @property
     def dropped(self) -> tuple[str, ...]:
         """What the answer said and the caller's dialect cannot say: nothing, where it passes as it came."""
         return ()
@@ -141,7 +146,7 @@ class UnaryReader(Reader):
         if document.get("error"):
             raise ErrorInAnswer(document)
         if self._look(self, document):
-            self._parts = [encoded(document)]
+            self._parts = [encoded(document, data)]
         self.content_seen = True
 
     def tail(self, receipt: Document | None) -> bytes:
@@ -301,9 +306,9 @@ OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
 
 
 def parse_object(data: bytes) -> Document:
-    """A JSON object, or BadAnswer. The slower parser takes what the fast one refuses, or would round."""
+    """A JSON object, or BadAnswer. Falls back to the slower parser for numbers that the fast one refuses."""
     try:
-        document = _exactly(data) if _LONG_NUMBER.search(data) else orjson.loads(data)
+        document = orjson.loads(data)
     except orjson.JSONDecodeError:
         document = _exactly(data)
     if not isinstance(document, dict):
@@ -318,10 +323,22 @@ def _exactly(data: bytes) -> Any:
         raise BadAnswer("the answer is not JSON") from None
 
 
-def encoded(document: Document) -> bytes:
-    """A mended answer's bytes. Raises BadAnswer for more levels than can be written."""
+def _unrounded(value: Any, exact: object) -> Any:
+    """The value, with the whole numbers that stand in the same places of the exact one."""
+    if isinstance(value, dict) and isinstance(exact, dict):
+        return {name: _unrounded(inner, exact.get(name)) for name, inner in value.items()}
+    if isinstance(value, list) and isinstance(exact, list) and len(value) == len(exact):
+        return [_unrounded(inner, other) for inner, other in zip(value, exact, strict=True)]
+    return exact if isinstance(value, float) and isinstance(exact, int) else value
+
+
+def encoded(document: Document, source: bytes = b"") -> bytes:
+    """A mended answer's bytes. Raises BadAnswer for more levels than can be written.
+
+    `source`: what it was read from, since the fast parser rounds whole numbers of more than 64 bits.
+    """
     try:
-        return dump(document)
+        return dump(_unrounded(document, _exactly(source)) if _LONG_NUMBER.search(source) else document)
     except (RecursionError, ValueError):
         raise BadAnswer("the answer is nested too deeply") from None
 

@@ -3,12 +3,15 @@
 They work on events, so that it does not matter where a stream was cut, and keep each choice apart.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from route.dialects.neutral import Closed, Delta, Event, Kind, Opened
 
-_OPENING = ("<think>", "<thinking>", "<reasoning>")
+_TAGS = ("think", "thinking", "reasoning")
+_OPENINGS = tuple(f"<{tag}>" for tag in _TAGS)
+_OPENING = re.compile(f"<({'|'.join(_TAGS)})>")
 
 STOP_MARKERS = (
     "<|im_end|>",
@@ -74,21 +77,22 @@ class StripThinking(_TextFilter):
         self._inside: dict[tuple[int, int], str] = {}
 
     def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
-        passed = ""
+        passed: list[str] = []
+        at = 0
         while True:
             if closing := self._inside.get(place):
-                _, found, after = text.partition(closing)
-                if not found:
-                    return passed, _before_any(text, (closing,))[1]
+                end = text.find(closing, at)
+                if end < 0:
+                    return "".join(passed), _before_any(text[at:], (closing,))[1]
                 del self._inside[place]
-                text = after
-            at, opening = min(((text.find(tag), tag) for tag in _OPENING if tag in text), default=(-1, ""))
-            if not opening:
-                free, held = _before_any(text, _OPENING)
-                return passed + free, held
-            passed += text[:at]
-            self._inside[place] = opening.replace("<", "</")
-            text = text[at + len(opening) :]
+                at = end + len(closing)
+            opening = _OPENING.search(text, at)
+            if opening is None:
+                free, held = _before_any(text[at:], _OPENINGS)
+                return "".join([*passed, free]), held
+            passed.append(text[at : opening.start()])
+            self._inside[place] = f"</{opening[1]}>"
+            at = opening.end()
 
     def rest(self, place: tuple[int, int], held: str) -> str:
         """What looked like the beginning of a tag was none."""

@@ -5,7 +5,7 @@ caller's reader does the same with what was written for it. So a translated stre
 under the very rules of one that passes untouched.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -50,27 +50,28 @@ class InOrder:
         return self._place(event) if isinstance(event, InBlock) else [event]
 
     def _place(self, event: InBlock) -> list[Event]:
-        choice, block = event.choice, event.block
-        if (choice, block) in self._closed:
-            if isinstance(event, Delta) and event.text.strip():
-                raise BadAnswer("the answer goes on with a part that it had ended")
-            return []
-        if self._open.setdefault(choice, block) != block:
-            self._waiting[choice].setdefault(block, []).append(event)
-            return []
-        numbers = self._numbers[choice]
-        passed: list[Event] = [replace(event, block=numbers.setdefault(block, len(numbers)))]
-        if isinstance(event, Closed):
-            self._closed.add((choice, block))
-            del self._open[choice]
-            passed += self._next(choice)
+        """This event, if its turn has come, and all that waited for it."""
+        passed: list[Event] = []
+        due = deque([event])
+        while due:
+            event = due.popleft()
+            choice, block = event.choice, event.block
+            if (choice, block) in self._closed:
+                if isinstance(event, Delta) and event.text.strip():
+                    raise BadAnswer("the answer goes on with a part that it had ended")
+                continue
+            if self._open.setdefault(choice, block) != block:
+                self._waiting[choice].setdefault(block, []).append(event)
+                continue
+            numbers = self._numbers[choice]
+            passed.append(replace(event, block=numbers.setdefault(block, len(numbers))))
+            if isinstance(event, Closed):
+                self._closed.add((choice, block))
+                del self._open[choice]
+                waiting = self._waiting[choice]
+                # What has waited longest; it may have ended already, and make room for the next.
+                due.extend(waiting.pop(next(iter(waiting))) if waiting else [])
         return passed
-
-    def _next(self, choice: int) -> list[Event]:
-        """The block that has waited longest, and after it the next one if it has ended already."""
-        waiting = self._waiting[choice]
-        events = waiting.pop(next(iter(waiting))) if waiting else []
-        return [passed for event in events for passed in self._place(event)]
 
     def _close_all(self, choice: int) -> list[Event]:
         passed: list[Event] = []
@@ -145,6 +146,10 @@ class Translated(Reader):
         self.tool_calls = max(inner.tool_calls, self._outer.tool_calls)
         self.output_chars, self.began, self.done = inner.output_chars, inner.began, inner.done
         self.repaired = inner.repaired.union(*(step.repaired for step in self._steps))
+
+    @property
+    def content_came(self) -> bool:
+        return self._inner.content_seen
 
     @property
     def dropped(self) -> tuple[str, ...]:

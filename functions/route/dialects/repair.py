@@ -11,18 +11,15 @@ every other code fence stays as it is:
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from route.dialects.neutral import Closed, Delta, Event, Finished, Kind, Opened, Stop
 
-_FORMS = re.compile(
-    r"<tool_call>\s*(?P<xml>.*?)\s*</tool_call>"
-    r"|<function=(?P<function>[^>\s]{1,128})>\s*(?P<body>.*?)\s*</function>"
-    r"|```[a-zA-Z_]*[ \t]*\r?\n(?P<fence>.*?)\r?\n?```",
-    re.DOTALL,
-)
+_OPENING = re.compile(r"<tool_call>|<function=(?P<function>[^>\s]{1,128})>|```[a-zA-Z_]{0,32}[ \t]{0,32}\r?\n")
+_CLOSING = {"<tool_call>": "</tool_call>", "<function": "</function>", "```": "```"}
 _BARE = re.compile(r"(?:\[\s*)?\{\s*\"")
 _MAX_TRIES = 50
 _DECODER = json.JSONDecoder()
@@ -84,27 +81,45 @@ def calls_in(text: str, names: frozenset[str]) -> tuple[str, _CALLS]:
     """The text without its calls, and the calls: (name, arguments as JSON text), in their order."""
     calls: _CALLS = []
     left, end = [], 0
-    for form in _FORMS.finditer(text):
-        left.append(_without_bare(text[end : form.start()], names, calls))
-        found = _calls_of(_written_in(form), names)
+    for form in _forms(text):
+        left.append(_without_bare(text[end : form.start], names, calls))
+        written = _parsed(form.inside)
+        found = _calls_of({"name": form.function, "arguments": written} if form.function else written, names)
         calls += found
-        left.append("" if found else form[0])
-        end = form.end()
+        left.append("" if found else text[form.start : form.end])
+        end = form.end
     left.append(_without_bare(text[end:], names, calls))
     return ("".join(left).strip() if calls else text), calls
 
 
-def _written_in(form: re.Match[str]) -> Any:
-    """What stands between the tags or in the fence."""
-    if form["function"]:
-        return {"name": form["function"], "arguments": _parsed(form["body"])}
-    return _parsed(form["xml"] or form["fence"] or "")
+class _Form(NamedTuple):
+    """Something between an opening and its closing. `function`: the name that the opening itself has."""
+
+    start: int
+    end: int
+    inside: str
+    function: str
+
+
+def _forms(text: str) -> Iterator[_Form]:
+    """One after another, in a time that grows with the text alone: a closing that is not there is sought once."""
+    at = 0
+    missing: set[str] = set()
+    while opening := _OPENING.search(text, at):
+        closing = next(end for start, end in _CLOSING.items() if opening[0].startswith(start))
+        end = -1 if closing in missing else text.find(closing, opening.end())
+        if end < 0:
+            missing.add(closing)
+            at = opening.end()
+            continue
+        at = end + len(closing)
+        yield _Form(opening.start(), at, text[opening.end() : end], opening["function"] or "")
 
 
 def _without_bare(text: str, names: frozenset[str], calls: _CALLS) -> str:
     """Prose without the calls that stand in it as plain JSON; they are added to `calls`."""
     left, at = [], 0
-    for start in list(_BARE.finditer(text))[:_MAX_TRIES]:
+    for start in islice(_BARE.finditer(text), _MAX_TRIES):
         if start.start() < at:
             continue
         try:

@@ -45,7 +45,7 @@ class Splitter:
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()  # grows in place: an event may come in ten thousand chunks
         self._searched = 0
         self._at_start = True
         self.had_bom = False
@@ -54,16 +54,16 @@ class Splitter:
         """The events that this chunk completes."""
         self._buffer += chunk
         if self._at_start:
-            if len(self._buffer) < len(BOM) and BOM.startswith(self._buffer):
+            if len(self._buffer) < len(BOM) and BOM.startswith(bytes(self._buffer)):
                 return []
             self._at_start, self.had_bom = False, self._buffer.startswith(BOM)
-            self._buffer = self._buffer.removeprefix(BOM)
+            del self._buffer[: len(BOM) if self.had_bom else 0]
         events = []
         start = 0
         while match := _EVENT_END.search(self._buffer, max(start, self._searched)):
-            events.append(_parse(self._buffer[start : match.end()]))
+            events.append(_parse(bytes(self._buffer[start : match.end()])))
             start = self._searched = match.end()
-        self._buffer = self._buffer[start:]
+        del self._buffer[:start]
         # An end may begin in what we have: three bytes of CRLFCRLF at most.
         self._searched = max(0, len(self._buffer) - 3)
         if len(self._buffer) > MAX_EVENT_BYTES:
@@ -73,7 +73,7 @@ class Splitter:
     @property
     def rest(self) -> bytes:
         """What came after the last whole event."""
-        return self._buffer
+        return bytes(self._buffer)
 
 
 def _parse(raw: bytes) -> Event:
