@@ -64,7 +64,7 @@ def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:
         return Outcome.OK
     if isinstance(attempt.error, CallerGone):
         return Outcome.CANCELLED
-    return Outcome.STREAM_INTERRUPTED if streamed and attempt.reader.began else Outcome.ERROR
+    return Outcome.STREAM_INTERRUPTED if streamed and attempt.reader.content_came else Outcome.ERROR
 
 
 def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]:

@@ -42,7 +42,7 @@ TABLE = [
     (529, Kind.OVERLOADED, True),
     (501, Kind.SERVER_ERROR, True),
     (599, Kind.SERVER_ERROR, True),
-    (405, Kind.INVALID_REQUEST, False),
+    (405, Kind.MODEL_NOT_FOUND, True),
     (409, Kind.INVALID_REQUEST, False),
 ]
 

@@ -291,8 +291,15 @@ def test_what_is_asked_for() -> None:
     assert Responses().features({"previous_response_id": "resp_1"}).session == ""
 
 
-@pytest.mark.parametrize("asked", [{}, {"input": None}, {"input": 5}, {"input": {}}])
-def test_a_body_without_input_is_refused(asked: Json) -> None:
+@pytest.mark.parametrize("asked", [{}, {"input": None}, {"prompt": {"id": "p"}}])
+def test_whether_a_body_needs_an_input_is_the_provider_s_to_say(asked: Json) -> None:
+    """The vendor's SDK can leave it out, and what it may come from instead is the vendor's to extend."""
+    assert not Responses().features(asked).images
+
+
+@pytest.mark.parametrize("asked", [{"input": 5}, {"input": {}}])
+def test_an_input_that_is_none_is_refused(asked: Json) -> None:
+    """Neither a text nor a list of items."""
     with pytest.raises(BadRequest) as caught:
         Responses().features(asked)
     assert caught.value.param == "input"

@@ -1,6 +1,7 @@
 """What a dialect is: how to read a request, how to read an answer while it passes by, how to say an error.
 
-An answer is never rebuilt: its bytes pass through, and the reader only looks at them. What it holds back is
+A sound answer is never rebuilt: its bytes pass through, and the reader only looks at them. Where it is damaged,
+only the damaged events are written anew, and `repaired` says so. What a reader holds back is
 the head (until the first content, so that a failure before it can still go to another route) and the tail
 (until the ledger is closed, so that an answer that was seen whole is an answer that was written down).
 """
