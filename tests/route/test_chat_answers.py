@@ -784,3 +784,15 @@ def test_any_split(pieces: list[bytes]) -> None:
 def test_it_is_the_dialects_own() -> None:
     """The dialect can be translated."""
     assert isinstance(CHAT.conversion, ChatConversion)
+
+
+def test_whole_calls_are_told_apart_by_their_place() -> None:
+    """Some servers number them all 0, or not by numbers at all; only the pieces of a stream go by an index."""
+    calls = [
+        {"id": f"c{n}", "index": index, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for n, (name, index) in enumerate((("f", 0), ("g", 0), ("h", [])))
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    answer = {"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    events = ChatConversion().answer_reading(Report()).whole(answer)
+    assert [event.name for event in events if isinstance(event, Opened)] == ["f", "g", "h"]

@@ -445,7 +445,7 @@ BLOCKS = st.lists(
     st.tuples(st.just(Kind.TEXT), TEXTS, st.just(""))
     | st.tuples(st.just(Kind.REFUSAL), TEXTS, st.just(""))
     | st.tuples(st.just(Kind.THINKING), TEXTS, st.text(min_size=1, max_size=5))
-    | st.tuples(st.just(Kind.TOOL_CALL), TEXTS, st.sampled_from(["f", "g"])),
+    | st.tuples(st.just(Kind.TOOL_CALL), TEXTS.filter(str.strip), st.sampled_from(["f", "g"])),
     max_size=6,
 )
 

@@ -77,7 +77,7 @@ class ChatAnswerReading(AnswerReading):
         if message is not None and not isinstance(message, Mapping):
             raise BadAnswer(f"a choice's '{name}' is not an object")
         choice = self._choice(said)
-        yield from choice.said(mapping(message), f"choices[].{name}")
+        yield from choice.said(mapping(message), f"choices[].{name}", is_whole=name == "message")
         yield from choice.logprobs(mapping(said.get("logprobs")))
         drop_others(self.report, said, _CHOICE, "choices[]")
 

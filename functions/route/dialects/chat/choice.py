@@ -57,17 +57,18 @@ class Choice:
     def has_called(self) -> bool:
         return bool(self._calls)
 
-    def said(self, message: Mapping[str, Any], path: str) -> Iterator[Event]:
+    def said(self, message: Mapping[str, Any], path: str, *, is_whole: bool) -> Iterator[Event]:
         """What a delta, or a whole message, adds. Raises BadAnswer for text that is none."""
         yield from self._reasoning(message, path)
         for kind, more in _content(message.get("content"), f"{path}.content", self._report):
             yield from self._more(kind, more)
         yield from self._more(Kind.REFUSAL, _text(message.get("refusal")))
         for place, piece in enumerate(maps(message.get("tool_calls"))):
-            yield from self._piece_of_call(piece, place)
+            # Pieces of a stream have an index, the reader has seen to it; a whole call is one by its place.
+            yield from self._piece_of_call(piece, place if is_whole else piece.get("index"))
         legacy = message.get("function_call")
         if legacy:
-            yield from self._piece_of_call({"index": _LEGACY, "function": legacy}, 0)
+            yield from self._piece_of_call({"function": legacy}, _LEGACY)
         drop_others(self._report, message, _KNOWN, path)
 
     def logprobs(self, said: Mapping[str, Any]) -> Iterator[Event]:
@@ -136,11 +137,9 @@ class Choice:
         if piece.is_sealed:
             yield Sealed(self.number, self._blocks - 1, piece.signature, piece.redacted, piece.encrypted)
 
-    def _piece_of_call(self, piece: Mapping[str, Any], place: int) -> Iterator[Event]:
-        """Each piece of a stream has an index, the reader has seen to it; in a whole message its place will do."""
+    def _piece_of_call(self, piece: Mapping[str, Any], key: object) -> Iterator[Event]:
         is_free = piece.get("custom") is not None
         inner = mapping(piece.get("custom" if is_free else "function"))
-        key = piece.get("index", place)
         if key not in self._calls:
             yield from self._settle()
             made = derived_id("call_", *self._seeds, self.number, len(self._calls))

@@ -1,6 +1,7 @@
 """Reading the `input` of a request: its items as turns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from route.dialects.base import dump
@@ -40,22 +41,23 @@ def read_input(body: Fields) -> list[Turn]:
         return []
     if not isinstance(asked, list) or not all(isinstance(item, dict) for item in asked):
         raise _wrong("input", "must be a string or a list of objects")
-    turns: list[Turn] = []
+    said: list[Turn] = []
     for item in asked:
         if is_reference_to_ours(item):
             # Whoever sends no more of it than its id loses the reasoning, and can go on with the conversation.
             body.report.drop(f"{_AT}.item_reference")
             continue
-        for turn in _turns(Fields(item, body.report, _AT)):
-            _add(turns, turn)
-    return turns
+        said += _turns(Fields(item, body.report, _AT))
+    return list(_joined(said))
 
 
-def _add(turns: list[Turn], turn: Turn) -> None:
-    if turn.role == "assistant" and turns and turns[-1].role == "assistant":
-        turns[-1] = Turn("assistant", turns[-1].parts + turn.parts, turns[-1].at)
-    else:
-        turns.append(turn)
+def _joined(said: Iterable[Turn]) -> Iterator[Turn]:
+    for role, group in groupby(said, key=lambda turn: turn.role):
+        turns = list(group)
+        if role == "assistant":
+            yield Turn("assistant", tuple(part for turn in turns for part in turn.parts), turns[0].at)
+        else:
+            yield from turns
 
 
 def _turns(item: Fields) -> list[Turn]:
