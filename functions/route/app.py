@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -48,12 +48,9 @@ Answer = Callable[[Router, Request, Incoming, ApiKey, Sink], Awaitable[None]]
 
 
 @asynccontextmanager
-async def open_router(settings: Settings) -> AsyncIterator[Router]:
+async def open_router(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Router]:
     """The composition root: everything that holds a connection, opened and closed together."""
     config = settings.config
-    providers: dict[str, Provider] = {
-        p.name: KINDS[p.kind](p, settings.secrets[p.api_key] if p.api_key else None) for p in config.providers
-    }
     async with (
         open_table(
             settings.facts_table,
@@ -216,13 +213,22 @@ async def _on_bug(request: Request, error: Exception) -> Response:
     return _error_response(request, ApiError(500, "internal_error", "The router failed. It has been logged."))
 
 
+def providers_of(settings: Settings) -> dict[str, Provider]:
+    """By name. ConfigError for one that could never be called."""
+    return {
+        p.name: KINDS[p.kind](p, settings.secrets[p.api_key] if p.api_key else None)
+        for p in settings.config.providers
+    }
+
+
 def create_app(settings: Settings | None = None) -> Starlette:
     """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError)."""
     chosen = settings or settings_from_environment()
+    providers = providers_of(chosen)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_router(chosen) as router:
+        async with open_router(chosen, providers) as router:
             app.state.router, app.state.running = router, set()
             yield
             if app.state.running:

@@ -9,10 +9,10 @@ from ledger.outcomes import Ending, Kind
 from route.account import fact_of
 from route.attempt import Attempt
 from route.call import Exchange, HeadersOf, conclude, run_attempt
-from route.dialects.base import ErrorInAnswer, dump
+from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.plan import Plan, Route
-from route.providers.base import Refused
+from route.providers.base import Refused, Unreachable
 from route.said import Said, said
 from route.translate import Translation
 
@@ -140,7 +140,8 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
     if isinstance(attempt.error, ApiError):
         return Served(attempt, ending, attempt.error)
     if exchange.sink.started:
-        message = f"The stream was interrupted: {attempt.error}. What came before is incomplete."
+        why = "the connection to the provider broke" if isinstance(attempt.error, Unreachable) else attempt.error
+        message = f"The stream was interrupted: {why}. What came before is incomplete."
         return Served(attempt, ending, ApiError(verdict.status, "stream_interrupted", message))
     if len(facts) > 1 and all(fact.kind is Kind.AUTH for fact in facts):
         log.warning("chain-uniform-auth-failure", extra={"inference_id": exchange.capture.inference.inference_id})
@@ -152,7 +153,8 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
     if verdict.next and verdict.kind is not Kind.CONTEXT_OVERFLOW:
         log.warning("chain-exhausted", extra={"inference_id": facts[0].inference_id, "attempts": rows})
         # To the caller only: a provider may quote the request, and no log may.
-        error.detail["provider_message"] = words.message[:MAX_MESSAGE] or None
+        fault = str(attempt.error) if isinstance(attempt.error, BadAnswer) else None
+        error.detail["provider_message"] = words.message[:MAX_MESSAGE] or fault
         return Served(attempt, ending, error)
     if words.in_envelope and attempt.translation.dialect is exchange.request.dialect:
         return Served(attempt, ending, error, own_words)

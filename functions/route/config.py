@@ -67,6 +67,7 @@ class PriceConfig(_Strict):
 
 
 DialectName = Literal["chat", "messages", "responses", "embeddings", "count_tokens"]
+_NEVER_EXTRA = frozenset({"model", "messages", "input", "stream"})
 FilterName = Literal["strip_thinking", "strip_stop_markers"]
 
 
@@ -85,12 +86,19 @@ class ModelConfig(_Strict):
     context_tokens: Annotated[Whole, Field(gt=0)] | None = None
     max_output_tokens: Annotated[Whole, Field(gt=0)] | None = None
     capabilities: Capabilities = Capabilities()
-    dialects: tuple[DialectName, ...] | None = None
+    dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
     extra_body: dict[str, Any] = {}
     append_system_prompt: str = ""
     timeout_s: Seconds | None = None
     output_filters: tuple[FilterName, ...] = ()
     repair_tool_calls: bool = False
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(_NEVER_EXTRA & value.keys()):
+            raise ValueError(f"{', '.join(taken)}: what the caller says, or the route, cannot be replaced")
+        return value
 
     @property
     def on_wire(self) -> str:
@@ -107,7 +115,7 @@ class ProviderConfig(_Strict):
     kind: KindName
     base_url: str = ""
     api_key: str | None = None
-    dialects: tuple[DialectName, ...] | None = None
+    dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
     region: str = ""
     headers: dict[str, str] = {}
     enabled: bool = True
@@ -281,10 +289,20 @@ def parse_config(text: str) -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         # The input is left out on purpose: it may hold a key.
-        lines = [
-            f"{'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors(include_input=False)
-        ]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(_told(error))) from None
+
+
+def _told(error: ValidationError) -> Iterable[str]:
+    """One line a fault. A list whose items are all faulty is not empty for that, and YAML knows no tuples."""
+    faults = error.errors(include_input=False)
+    for fault in faults:
+        where = fault["loc"]
+        is_echo = fault["type"] == "too_short" and any(
+            len(other["loc"]) > len(where) and other["loc"][: len(where)] == where for other in faults
+        )
+        if not is_echo:
+            said = "must be a list" if fault["type"] == "tuple_type" else fault["msg"]
+            yield f"{'.'.join(map(str, where)) or '(file)'}: {said}"
 
 
 def load_config(path: Path) -> Config:

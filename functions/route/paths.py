@@ -52,7 +52,7 @@ def _is_ours(method: str, path: str) -> bool:
     it is refused, since a server that does not tell them apart would serve it unmetered.
     """
     folded = path.casefold()
-    is_routed = folded in BY_PATH and (path != folded or method not in ("GET", "HEAD"))
+    is_routed = folded in BY_PATH and (path != folded or method != "GET")
     return is_routed or bool(_OURS.fullmatch(folded))
 
 

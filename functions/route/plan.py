@@ -247,6 +247,10 @@ def _refusal(routes: Sequence[Route], rows: Sequence[Candidate], context: _Conte
     spent_out = [route for route, row in told if row.rejection_reason == "budget_exhausted"]
     if spent_out and (budget := context.spent_out(spent_out[0].provider.name)):
         return BudgetExceeded(context.told(budget) | {"resets_at": iso(period_end_ms(budget.period, context.now))})
+    if all(row.rejection_reason == "context_too_small" for row in rows):
+        # Agents go by these words, and by this code, when they decide to compact their conversation.
+        about = f"prompt is too long: about {context.request.input_tokens} tokens, for which no route has room"
+        return ApiError(400, "context_length_exceeded", about, param="messages", should_retry=False)
     listed = ", ".join(f"{route.name}: {_reason(row)}" for route, row in told)
     fault = context.translator.neutral
     if isinstance(fault, BadRequest) and any(row.rejection_reason == "lossy_translation" for row in rows):

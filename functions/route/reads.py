@@ -27,7 +27,7 @@ async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
     """The caller's own session. One that is unknown and one of somebody else are the same NotFound."""
     try:
         # A longer id than a request may name was never stored, nor would the table take it as a key.
-        session = await fleet.session(key.caller, sid) if storable(sid) == sid else None
+        session = await fleet.session(key.caller, sid) if sid and storable(sid) == sid else None
     except StoreError:
         raise StoreUnavailable("Sessions") from None
     if session is None:

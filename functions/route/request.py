@@ -86,6 +86,7 @@ def parse(
     dialect: Dialect, body: Document, headers: Mapping[str, str], query: str, key: ApiKey, config: Config
 ) -> Request:
     """Everything about a request that needs no table. Raises BadRequest, Forbidden or NotFound."""
+    _check_fields(body)
     features = dialect.features(body)
     choice = choose(body, headers, features.requested_model, config)
     if key.profiles and choice.name not in key.profiles:
@@ -109,6 +110,13 @@ def parse(
     )
     receipt_asked = headers.get(RECEIPT_HEADER) == "1"
     return Request(dialect, body, headers, query, features, choice, origin, key, tokens, receipt_asked)
+
+
+def _check_fields(body: Document) -> None:
+    """What we act upon in every dialect must be what it seems: a `stream` of 1 would be streamed to who waits."""
+    for name, kind, said in (("stream", bool, "true or false"), ("session", str, "a string")):
+        if body.get(name) is not None and not isinstance(body[name], kind):
+            raise BadRequest(f"invalid_{name}", f"{name!r} must be {said}.", param=name)
 
 
 def origin_of_refused(dialect: Dialect, body: Document, headers: Mapping[str, str], key: ApiKey) -> Origin:

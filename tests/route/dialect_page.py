@@ -79,7 +79,8 @@ field of the types in {openai} and {anthropic}.
 
 There is no fourth case. A row stands for all that lies below it; `<kind>` says which kind of object is meant. What
 a model cannot take (`capabilities`) is refused or dropped besides. What a note stands beside is carried without
-being written.
+being written. Nothing is known of the models of this page; one that is known to take cache marks (`cache_control:
+true`, such as a gateway's Claude) gets them in chat completions too, and sealed thinking with them.
 """
 
 

@@ -55,7 +55,7 @@ def chosen(body: Json) -> list[str]:
 
 SAID_BY_ASSISTANTS = ("thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use", "fallback")
 
-TARGET = Target("wire-model", max_output_tokens=100_000, cache_control=True, developer_role=True)
+TARGET = Target("wire-model", max_output_tokens=100_000, developer_role=True)
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,11 @@ def names_of(path: str) -> frozenset[str]:
             found.add(plain.removeprefix("."))
             kind = f"{kind}{step}" if kind else ""
             found.add(kind)
-    return frozenset(found)
+    # A part that a writing refuses is called by what it is in the form between the dialects.
+    return frozenset({*found, *(f"{name}.{word}" for name in found for word in PARTS)})
+
+
+PARTS = ("text", "image", "document", "audio", "thinking", "refusal", "tool_call", "tool_result")
 
 
 def answer_samples(dialect: str) -> Iterator[Sample]:
@@ -277,14 +281,19 @@ def _in_context(body: Json, dialect: str, path: str) -> Json:
         body.setdefault("tools", [tool for name in ["text", *chosen(body)] for tool in _tools(dialect, name)])
     if dialect == "messages" and not path.startswith("max_tokens"):
         body["max_tokens"] = 20_000
-        body["messages"] = [_by_its_side(message) for message in body.get("messages", [])]
+        body["messages"] = [said for message in body.get("messages", []) for said in _answered(message)]
     if dialect == "chat":
         body["messages"] = [said for message in body.get("messages", []) for said in _answering(message)]
     if dialect == "responses":
         body.setdefault("input", "text")
         items = body["input"] if isinstance(body["input"], list) else []
         calls = [CALLS[item["type"]] for item in items if isinstance(item, dict) and item.get("type") in CALLS]
-        body["input"] = [*calls, *items] if items else body["input"]
+        results = [
+            {"type": f"{item['type']}_output", "call_id": item.get("call_id"), "output": "x"}
+            for item in items
+            if isinstance(item, dict) and item.get("type") in ("function_call", "custom_tool_call")
+        ]
+        body["input"] = [*calls, *items, *results] if items else body["input"]
     return body
 
 
@@ -295,7 +304,11 @@ def _answering(message: Json) -> list[Json]:
         "tool": {"tool_calls": [{"id": message.get("tool_call_id"), "type": "function", **call}]},
         "function": {"function_call": call["function"]},
     }.get(message["role"])
-    return [{"role": "assistant", "content": None, **before}, message] if before else [message]
+    made = message.get("tool_calls") or []
+    results = [{"role": "tool", "tool_call_id": call.get("id"), "content": "x"} for call in made]
+    if message.get("function_call"):
+        results = [{"role": "function", "name": message["function_call"].get("name"), "content": "x"}]
+    return [{"role": "assistant", "content": None, **before}, message] if before else [message, *results]
 
 
 CALLS: dict[str, Json] = {
@@ -331,6 +344,19 @@ def _filled(value: Json) -> Json:
     if needed and not any(name in inner for name in needed):
         inner |= given
     return filled
+
+
+def _answered(message: Json) -> list[Json]:
+    """By the side that says such things; calls with their results after them, results with their calls before."""
+    message = _by_its_side(message)
+    content = message.get("content")
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    calls = [block["id"] for block in blocks if block.get("type") == "tool_use" and "id" in block]
+    results = [block["tool_use_id"] for block in blocks if block.get("type") == "tool_result"]
+    before = [{"type": "tool_use", "id": made, "name": "text", "input": {}} for made in results]
+    after = [{"type": "tool_result", "tool_use_id": made, "content": "x"} for made in calls]
+    said = [{"role": "assistant", "content": before}] if before else []
+    return [*said, message, *([{"role": "user", "content": after}] if after else [])]
 
 
 def _by_its_side(message: Json) -> Json:

@@ -140,13 +140,13 @@ def test_user_parts() -> None:
 def test_refused_parts(role: Role, part: Part, target: Target) -> None:
     """What the target cannot see, or only its writer can read, is not left out of the question."""
     _, _, refused = write(Turn(role, (Text(text="x"), part)), target=target)
-    assert refused == ("p",)
+    assert refused == (part.path,)
 
 
 def test_images_of_a_result_where_there_are_none() -> None:
     """An image is refused inside the result of a tool, too."""
     turns = Turn("assistant", (CALL,)), Turn("user", (result("c1", Image(url="https://x.example", at="p")),))
-    assert write(*turns, target=replace(TARGET, images=False))[2] == ("p",)
+    assert write(*turns, target=replace(TARGET, images=False))[2] == ("p.image",)
 
 
 def test_reasoning_of_the_history() -> None:
@@ -155,7 +155,7 @@ def test_reasoning_of_the_history() -> None:
     turn = Turn("assistant", (plain, Text(text="Hi")))
     body, dropped, refused = write(turn)
     assert body["messages"] == [{"role": "assistant", "content": "Hi"}]
-    assert (dropped, refused) == (("p",), ())
+    assert (dropped, refused) == (("p.thinking",), ())
     sealed = Thinking(text="So", signature="s"), Thinking(redacted="r"), Thinking(text="Yes", encrypted="e")
     (message,) = messages(Turn("assistant", (plain, *sealed, Text(text="Hi"))), target=GATEWAY)
     (read,) = read_request({"messages": [message]}).turns

@@ -124,6 +124,7 @@ def test_calls_written_as_text_are_found(text: str, left: str, calls: list[tuple
         '{"name": "delete", "arguments": {}}',
         '{"name": "read", "arguments": 3}',
         "```\nread\n```",
+        '{"name": "read", "parameters": {"type": "object", "properties": {"path": {}}}}',
         '{"name": "read", "arguments": {',
         "plain",
         "{" * 500,

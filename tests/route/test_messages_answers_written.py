@@ -1,8 +1,11 @@
 """Answers of Anthropic's messages, written: whole and streamed, to the vendor's own client."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from ledger.usage import Usage
+from route.dialects.base import BadAnswer
 from route.dialects.conversion import Asked
 from route.dialects.fields import Report
 from route.dialects.messages.answer_writing import MessagesWriting
@@ -153,3 +156,14 @@ def test_all_tiers_of_the_cache_are_counted() -> None:
         "output_tokens_details": {"thinking_tokens": 5},
     }
     assert wire[-2]["usage"] == message["usage"]
+
+
+@pytest.mark.parametrize("arguments", ["{oops", "[1]", "null", '{"a":1}}'])
+def test_a_call_that_nobody_could_read_is_no_call(arguments: str) -> None:
+    """Anthropic's callers get an object: another one than the model's own would be a call that it never made."""
+    call = [Opened(0, 0, Kind.TOOL_CALL, "c", "f"), Delta(0, 0, arguments), Closed(0, 0)]
+    for stop, is_refused in ((Stop.TOOL_CALLS, True), (Stop.LENGTH, False)):
+        made = MessagesWriting(Asked({}, stream=True), Report())
+        with pytest.raises(BadAnswer) if is_refused else nullcontext():
+            for event in (BEGAN, *call, Finished(0, stop)):
+                made.feed(event)

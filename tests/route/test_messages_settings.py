@@ -56,7 +56,7 @@ def test_names_that_anthropic_does_not_take_are_refused() -> None:
     """128 characters are legal, 129 are not; what is in a namespace gets a legal name. Twice the same is once."""
     assert whole(tools=[Tool("x" * 128)])["tools"][0]["name"] == "x" * 128
     for name in ("x" * 129, "a.b", ""):
-        assert body(tools=[Tool(name, at="tool")])[1].refused == ("tool",)
+        assert body(tools=[Tool(name, at="tool")])[1].refused == ("tool.name",)
     whole(tools=[Tool("a.b", namespace="n")])
     assert body(tools=[FUNCTION, FUNCTION])[1].dropped == ("tools[].f",)
 

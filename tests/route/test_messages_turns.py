@@ -66,7 +66,7 @@ def test_a_result_that_came_late_goes_to_its_call() -> None:
 @pytest.mark.parametrize("turns", [(assistant(CALL),), (user(RESULT),), (assistant(CALL), user(RESULT, RESULT))])
 def test_a_call_without_its_result_is_refused_and_a_result_without_its_call(turns: tuple[Turn, ...]) -> None:
     made, report = written(NeutralRequest((HELLO, *turns), tools=(FUNCTION,)))
-    assert report.refused == ("call" if turns == (assistant(CALL),) else "result",)
+    assert report.refused == ("call" if turns == (assistant(CALL),) else "result.tool_result",)
     assert made["messages"]
 
 
@@ -171,9 +171,9 @@ def test_thoughts_go_back_to_who_sealed_them() -> None:
     redacted = Thinking(redacted=seal(SIGNER, "x"), at="redacted")
     made, report = body(HELLO, assistant(Thinking(text="hm", at="plain"), THOUGHT, redacted, text("x")), HELLO)
     assert [block["type"] for block in contents(made)[1]] == ["thinking", "redacted_thinking", "text"]
-    assert (report.dropped, report.refused) == (("plain",), ())
+    assert (report.dropped, report.refused) == (("plain.thinking",), ())
     sealed = Thinking(encrypted="gAAA", at="sealed")
-    assert body(HELLO, assistant(sealed, text("x")), HELLO)[1].refused == ("sealed",)
+    assert body(HELLO, assistant(sealed, text("x")), HELLO)[1].refused == ("sealed.thinking",)
 
 
 PNG = {"type": "base64", "media_type": "image/png", "data": "AA=="}
@@ -210,15 +210,15 @@ def test_images(image: Image, source: Json) -> None:
 )
 def test_what_anthropic_cannot_look_at_is_refused(part: Part) -> None:
     """In what the user says, and in what a tool gave."""
-    assert body(user(text("x"), part))[1].refused == ("at",)
+    assert body(user(text("x"), part))[1].refused == (part.path,)
     given_back = replace(RESULT, parts=(part,))
-    assert body(HELLO, assistant(CALL), user(given_back), tools=[FUNCTION])[1].refused == ("at",)
+    assert body(HELLO, assistant(CALL), user(given_back), tools=[FUNCTION])[1].refused == (part.path,)
 
 
 def test_a_model_without_eyes_gets_no_image() -> None:
     """Of a model that nothing is known of we take it that it has them."""
     image = Image(url="https://a.example/b.png", detail="high", at="at")
-    assert body(user(text("x"), image), target=replace(TARGET, images=False))[1].refused == ("at",)
+    assert body(user(text("x"), image), target=replace(TARGET, images=False))[1].refused == ("at.image",)
     assert body(user(image))[1].dropped == ("at.detail",)
 
 
@@ -252,8 +252,8 @@ def test_a_file_that_is_an_image_is_shown_as_one() -> None:
 
 @pytest.mark.parametrize("part", [Image(url="https://a.example", at="at"), File(text="x", at="at")])
 def test_the_assistant_and_the_system_show_nothing(part: Part) -> None:
-    assert body(HELLO, assistant(text("x"), part), HELLO)[1].refused == ("at",)
-    assert body(Turn("system", (part,)), HELLO)[1].refused == ("at",)
+    assert body(HELLO, assistant(text("x"), part), HELLO)[1].refused == (part.path,)
+    assert body(Turn("system", (part,)), HELLO)[1].refused == (part.path,)
 
 
 def test_a_refusal_is_what_the_assistant_said() -> None:

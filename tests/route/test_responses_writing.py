@@ -192,7 +192,7 @@ def test_what_the_model_cannot_do() -> None:
     assert option("format", Format("json_object"), target=weak)[1].refused == ("format",)
     body, report = option("max_output_tokens", 101, target=weak)
     assert (body["max_output_tokens"], report.dropped) == (100, ("max_output_tokens",))
-    assert write(Turn("user", (Image(url="u", at="i"),)), target=weak)[1].refused == ("i",)
+    assert write(Turn("user", (Image(url="u", at="i"),)), target=weak)[1].refused == ("i.image",)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_a_budget_is_the_nearest_effort(budget: int, most: int, effort: str) -> 
 @pytest.mark.parametrize(
     ("part", "refused", "dropped"),
     [
-        (Thinking(text="Hm.", signature="s", at="p"), ("p",), ()),
-        (Thinking(redacted="r", at="p"), ("p",), ()),
-        (Thinking(text="Hm.", at="p"), (), ("p",)),
-        (Image(file_id="file_anthropics", at="p"), ("p",), ()),
-        (File(file_id="file_anthropics", at="p"), ("p",), ()),
-        (Audio(data="D", format="wav", at="p"), ("p",), ()),
+        (Thinking(text="Hm.", signature="s", at="p"), ("p.thinking",), ()),
+        (Thinking(redacted="r", at="p"), ("p.thinking",), ()),
+        (Thinking(text="Hm.", at="p"), (), ("p.thinking",)),
+        (Image(file_id="file_anthropics", at="p"), ("p.image",), ()),
+        (File(file_id="file_anthropics", at="p"), ("p.document",), ()),
+        (Audio(data="D", format="wav", at="p"), ("p.audio",), ()),
         (Text(text="x", at="p", cache={"type": "ephemeral"}), (), ("p.cache_control",)),
     ],
 )
@@ -310,7 +310,7 @@ def test_tools_are_written() -> None:
     assert (report.dropped, report.refused) == (("t.cache_control", "tools[].web_search"), ())
     TOOL_LIST.validate_python(body["tools"])
     assert write(hosted_tools=hosted)[1].refused == ("tools[].web_search",)
-    assert write(tools=(Tool("näme", at="t"),))[1].refused == ("t",)
+    assert write(tools=(Tool("näme", at="t"),))[1].refused == ("t.name",)
 
 
 TEXT = st.text(min_size=1, max_size=8)

@@ -24,6 +24,24 @@ class Part:
     at: str = ""
     cache: Document | None = None
 
+    @property
+    def path(self) -> str:
+        """Where it stood and what it is, for a report: `messages[].content[].thinking`."""
+        word = _WORDS[type(self).__name__]
+        return self.at if not self.at or self.at.endswith(f".{word}") else f"{self.at}.{word}"
+
+
+_WORDS = {
+    "Text": "text",
+    "Image": "image",
+    "File": "document",
+    "Audio": "audio",
+    "Thinking": "thinking",
+    "Refusal": "refusal",
+    "ToolCall": "tool_call",
+    "ToolResult": "tool_result",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Part):

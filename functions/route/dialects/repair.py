@@ -159,4 +159,6 @@ def _call_of(item: Any, names: frozenset[str]) -> tuple[str, str] | None:
         arguments = _parsed(arguments)
     if not isinstance(name, str) or name not in names or not isinstance(arguments, Mapping):
         return None
+    if arguments.get("type") == "object" and "properties" in arguments:
+        return None  # the tool's own declaration, quoted: its schema is no argument
     return name, json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))

@@ -113,7 +113,7 @@ class Bedrock(Provider):
         said_in_body = {"anthropic_version": VERSION} | ({"anthropic_beta": betas} if betas else {})
         invoked = said_in_body | {name: value for name, value in body.items() if name not in ("model", "stream")}
         operation = "invoke-with-response-stream" if body.get("stream") is True else "invoke"
-        # An ARN's slash is part of its name; a colon stays, as in AWS's own clients.
+        # An ARN's slash is part of its name.
         path = self.paths[dialect].format(model=quote(str(body["model"]), safe=":"), operation=operation)
         return Outgoing(self.base_url + path, {}, dump(invoked), dropped, is_encoded=True)
 

@@ -159,6 +159,11 @@ class Chat(Dialect):
     def features(self, body: Document) -> Features:
         if not isinstance(body.get("messages"), list):
             raise BadRequest("invalid_messages", "'messages' must be a list.", param="messages")
+        asked = body.get("stream_options")
+        if asked is not None and not isinstance(asked, Mapping):
+            raise BadRequest(
+                "invalid_stream_options", "'stream_options' must be an object.", param="stream_options"
+            )
         parts = [p for m in maps(body["messages"]) for p in maps(m.get("content"))]
         tools = maps(body.get("tools")) or maps(body.get("functions"))
         return Features(

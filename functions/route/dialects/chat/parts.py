@@ -127,7 +127,7 @@ def write_part(part: Part, target: Target, report: Report) -> Document | None:
     write = _WRITE.get(type(part))
     document = None if write is None else write(part, target)
     if document is None:
-        report.refuse(part.at)
+        report.refuse(part.path)
         return None
     return marked(document, part.cache, part.at, target, report)
 

@@ -78,7 +78,7 @@ class _Messages:
         written = []
         for part in parts:
             if not isinstance(part, only) or isinstance(part, refused):
-                self._report.refuse(part.at)
+                self._report.refuse(part.path)
                 continue
             document = write_part(part, self._target, self._report)
             written += [] if document is None else [document]
@@ -95,7 +95,7 @@ class _Messages:
             spoken = [part for part in said if isinstance(part, Text | Refusal)]
             for part in said:
                 if not isinstance(part, Text | Refusal):
-                    self._report.refuse(part.at)
+                    self._report.refuse(part.path)
             content = content_of(self._written(spoken))
             message["content"] = content or (None if calls else "")
         message |= {"tool_calls": calls} if calls else {}
@@ -110,9 +110,9 @@ class _Messages:
             return {"reasoning_details": details_of(thoughts)}
         for thought in thoughts:
             if thought.is_sealed:
-                self._report.refuse(thought.at)
+                self._report.refuse(thought.path)
             else:
-                self._report.drop(thought.at)
+                self._report.drop(thought.path)
         return {}
 
     def _call(self, part: ToolCall) -> Document:

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 from ledger.usage import Usage
 from route.dialects import neutral
-from route.dialects.base import Document, dump, text
+from route.dialects.base import BadAnswer, Document, dump, text
 from route.dialects.conversion import AnswerWriting, Asked
 from route.dialects.fields import Report
 from route.dialects.messages import stops
-from route.dialects.messages.arguments import as_object, as_text
+from route.dialects.messages.arguments import as_object, as_text, is_object
 from route.dialects.messages.ids import Ids
 from route.dialects.messages.turns import FREE_INPUT
 from route.dialects.neutral import Began, Closed, Counted, Delta, Finished, Kind, Logprobs, Opened, Sealed, Stop
@@ -28,6 +28,10 @@ _STARTS: dict[Kind, Document] = {
 }
 
 
+_CUT = (Stop.LENGTH, Stop.CONTEXT_FULL, Stop.REFUSAL, Stop.PAUSE)
+"""Stops after which a call may be half said."""
+
+
 class MessagesWriting(AnswerWriting):
     """Its events are those of a stream; a whole answer is what they add up to.
 
@@ -41,7 +45,8 @@ class MessagesWriting(AnswerWriting):
         self._index = 0
         self._block: Opened | None = None
         self._is_started = False
-        self._arguments = ""
+        self._arguments: list[str] = []
+        self._has_unreadable_call = False
         self._redacted: list[str] = []
         self._ids = Ids()
         self._kinds: set[Kind] = set()
@@ -69,6 +74,8 @@ class MessagesWriting(AnswerWriting):
                 self.report.drop("choices[]")
             case Finished():
                 self._finished = event
+                if self._has_unreadable_call and event.stop not in _CUT:
+                    raise BadAnswer("the arguments of a tool call are not a JSON object")
             case Opened():
                 return [*self._begin(Began()), *self._opened(event)]
             case Delta():
@@ -97,7 +104,7 @@ class MessagesWriting(AnswerWriting):
         return [{"type": "message_start", "message": message}]
 
     def _opened(self, event: Opened) -> list[Document]:
-        self._block, self._is_started, self._arguments = event, False, ""
+        self._block, self._is_started, self._arguments = event, False, []
         if event.kind is not Kind.TOOL_CALL:
             return []
         call_id = self._ids.give(event.id or f"{self._id}#{self._index}")
@@ -113,7 +120,8 @@ class MessagesWriting(AnswerWriting):
         block = self._block
         if block is None or not said:
             return []
-        self._arguments = self._arguments + said if block.free else said
+        if block.kind is Kind.TOOL_CALL:
+            self._arguments.append(said)
         if block.free:
             return []
         word, field = _DELTAS[block.kind]
@@ -138,9 +146,12 @@ class MessagesWriting(AnswerWriting):
 
     def _closed(self) -> list[Document]:
         block, said = self._block, []
-        if block is not None and block.kind is Kind.TOOL_CALL and (block.free or not self._arguments):
-            arguments = as_text({FREE_INPUT: self._arguments}) if block.free else "{}"
-            said.append(self._grow({"type": "input_json_delta", "partial_json": arguments}))
+        if block is not None and block.kind is Kind.TOOL_CALL:
+            arguments = "".join(self._arguments)
+            self._has_unreadable_call |= not block.free and not is_object(arguments)
+            if block.free or not arguments:
+                written = as_text({FREE_INPUT: arguments}) if block.free else "{}"
+                said.append(self._grow({"type": "input_json_delta", "partial_json": written}))
         said += self._stopped()
         for data in self._redacted:
             said += [self._start({"type": "redacted_thinking", "data": data}), *self._stopped()]

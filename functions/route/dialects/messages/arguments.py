@@ -29,6 +29,11 @@ def as_object(arguments: str) -> Document:
     return value if isinstance(value, dict) and _is_shallow(value, _MAX_DEPTH) else {UNREAD: arguments}
 
 
+def is_object(arguments: str) -> bool:
+    """Whether a caller who needs an object gets the model's own; nothing at all is an empty one."""
+    return not arguments.strip() or isinstance(_parsed(arguments), dict)
+
+
 def _parsed(arguments: str) -> object:
     """By the slower parser: the fast one makes floats of whole numbers beyond 64 bits."""
     try:

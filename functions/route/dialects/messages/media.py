@@ -21,7 +21,7 @@ def image(part: Image, target: Target, report: Report) -> Document | None:
     url, media_type, data = _held(part)
     source = _image_source(url, media_type, data)
     if part.file_id or source is None or target.images is False:
-        report.refuse(part.at)
+        report.refuse(part.path)
         return None
     if part.detail not in _NOTHING_SAID:
         report.drop(f"{part.at}.detail")
@@ -38,7 +38,7 @@ def document(part: File, target: Target, report: Report) -> Document | None:
         return None
     source = _document_source(url, media_type, data, text)
     if part.file_id or source is None:
-        report.refuse(part.at)
+        report.refuse(part.path)
         return None
     block: Document = {"type": "document", "source": source}
     return block | {"title": part.name} if part.name else block

@@ -108,7 +108,7 @@ class History:
 
     def _system(self, part: Part) -> list[Document]:
         if not isinstance(part, Text):
-            self._report.refuse(part.at)
+            self._report.refuse(part.path)
             return []
         block = self._said(part, part.text)
         return [self._marks.put(block, part.cache, part.at)] if block else []
@@ -136,7 +136,7 @@ class History:
             case File():
                 return media.document(part, self._target, self._report)
             case _:
-                self._report.refuse(part.at)
+                self._report.refuse(part.path)
                 return None
 
     def _assistant(self, part: Part) -> None:
@@ -149,7 +149,7 @@ class History:
             case ToolCall():
                 self._call(part)
             case _:
-                self._report.refuse(part.at)
+                self._report.refuse(part.path)
 
     def _thought(self, part: Thinking) -> None:
         if part.signature:
@@ -158,9 +158,9 @@ class History:
         if part.redacted:
             self._of("assistant").blocks.append({"type": "redacted_thinking", "data": part.redacted})
         if part.encrypted:
-            self._report.refuse(part.at)
+            self._report.refuse(part.path)
         elif not part.is_sealed:
-            self._report.drop(part.at)
+            self._report.drop(part.path)
         self._marks.lose(part.cache, part.at)
 
     def _call(self, part: ToolCall) -> None:
@@ -175,7 +175,7 @@ class History:
         """Goes into the message after its call, wherever it stood. One without a call is refused by Anthropic."""
         calls = self._open[part.call_id]
         if not calls:
-            self._report.refuse(part.at)
+            self._report.refuse(part.path)
             return
         call = calls.popleft()
         if call.message + 1 == len(self._messages):

@@ -82,6 +82,8 @@ def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
     if most is not None and option.value > most:
         report.drop(option.at)
         return most
+    if option.value < 1:
+        report.refuse(option.at)
     return max(int(option.value), 1)
 
 
@@ -124,7 +126,7 @@ def _tool(tool: Tool, report: Report) -> Document:
     name = tool_name(tool.namespace, tool.name)
     if not tool.namespace and name != tool.name:
         # The caller would not know the call of a tool by another name.
-        report.refuse(tool.at)
+        report.refuse(f"{tool.at}.name")
     written: Document = {"name": name}
     if tool.description:
         written["description"] = tool.description

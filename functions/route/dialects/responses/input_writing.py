@@ -101,13 +101,13 @@ class _Items:
             case File() if role != "assistant":
                 return self._file(part)
             case _:
-                self._report.refuse(part.at)
+                self._report.refuse(part.path)
                 return []
 
     def _image(self, part: Image) -> list[Document]:
         url = part.url or (f"data:{part.media_type or 'image/png'};base64,{part.data}" if part.data else "")
         if self._target.images is False or not (url or part.file_id.startswith(_OWN_FILE)):
-            self._report.refuse(part.at)
+            self._report.refuse(part.path)
             return []
         place = {"image_url": url} if url else {"file_id": part.file_id}
         return [{"type": "input_image", "detail": part.detail or "auto", **place}]
@@ -124,16 +124,16 @@ class _Items:
             return [{"type": "input_file", "filename": name, "file_data": data}]
         if part.file_id.startswith(_OWN_FILE):
             return [{"type": "input_file", "file_id": part.file_id}]
-        self._report.refuse(part.at)
+        self._report.refuse(part.path)
         return []
 
     def thinking(self, part: Thinking) -> Document | None:
         """The provider knows its own reasoning by its seal, and has no use for any other."""
         if part.signature or part.redacted:
-            self._report.refuse(part.at)
+            self._report.refuse(part.path)
             return None
         if not part.encrypted:
-            self._report.drop(part.at)
+            self._report.drop(part.path)
             return None
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         return {"type": "reasoning", "summary": summary, "encrypted_content": part.encrypted}

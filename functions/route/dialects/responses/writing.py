@@ -165,7 +165,7 @@ def _tools(request: NeutralRequest, report: Report) -> list[Document]:
             report.drop(f"{tool.at}.cache_control")
         if tool_name(tool.name) != tool.name:
             # The caller would not know the call of a tool by another name.
-            report.refuse(tool.at)
+            report.refuse(f"{tool.at}.name")
         if not tool.namespace:
             written.append(_tool(tool))
             continue
