@@ -157,13 +157,18 @@ class Deadlines(_Strict):
 
 
 class ProfileConfig(_Strict):
-    """A chain of routes, `provider/model` each, and its limits."""
+    """A chain of routes, `provider/model` each, and its limits.
+
+    `sealed_thinking`: what becomes of reasoning that only another vendor could read: its route is passed over, or
+    it is left out, and the receipt says so.
+    """
 
     routes: Annotated[tuple[str, ...], Field(min_length=1)]
     order: Literal["static"] = "static"
     max_attempts: Annotated[Whole, Field(ge=1, le=10)] = 4
     deadlines: Deadlines = Deadlines()
     content_filter: Literal["stop", "next"] = "stop"
+    sealed_thinking: Literal["refuse", "drop"] = "refuse"
     ledger: Literal["beside", "strict"] = "beside"
 
 

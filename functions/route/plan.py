@@ -177,6 +177,8 @@ def decide(
     # Stable sorts, the one that weighs most last: what they do not part stays as listed.
     ordered = sorted(eligible, key=lambda route: route is not hot)
     ordered = sorted(ordered, key=lambda route: route.able.thinking == "none" and translator.thinks)
+    if request.dialect.builds_on_a_store(request.body):
+        ordered = ordered[:1]  # the next would say that it knows nothing of it, and hide what the first has said
     first = ordered[0].key if ordered else None
     rows = tuple(
         replace(_row(route, reason, context), chosen=route.key == first, warm=route is hot)

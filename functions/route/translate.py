@@ -50,6 +50,7 @@ class Translator:
     def __init__(self, request: Request) -> None:
         self.request = request
         self._made: dict[tuple[str, str, str], Translation | None] = {}
+        self._written: dict[tuple[str, Target], Translation] = {}
 
     @cached_property
     def neutral(self) -> NeutralRequest | BadRequest:
@@ -70,7 +71,9 @@ class Translator:
 
     @property
     def has_sealed_thinking(self) -> bool:
-        """Whether the conversation holds reasoning that only the provider that wrote it understands."""
+        """Whether the conversation holds reasoning that only who wrote it understands, and that matters."""
+        if self.request.choice.profile.sealed_thinking == "drop":
+            return False
         parts = [] if isinstance(self.neutral, BadRequest) else self.neutral.parts
         return any(isinstance(part, Thinking) and part.is_sealed for part in parts)
 
@@ -145,10 +148,20 @@ class Translator:
             known = self.request.dialect.conversion is not None
             return Translation(dialect, {}, refused=(neutral.param or "body",)) if known else None
         assert dialect.conversion is not None  # noqa: S101 - `_make` has seen to it
-        report = Report()
-        body = dialect.conversion.write_request(neutral, target_of(model, able), report)
-        dropped = tuple(sorted({*neutral.dropped, *report.dropped}))
-        return Translation(dialect, body, dropped, tuple(sorted({*neutral.refused, *report.refused})))
+        # Models that can take the same get the same, but for the name: a long conversation is written once.
+        target = target_of(model, able)
+        key = (dialect.name, replace(target, wire_model=""))
+        if key not in self._written:
+            report = Report()
+            body = dialect.conversion.write_request(neutral, target, report)
+            dropped = tuple(sorted({*neutral.dropped, *report.dropped}))
+            refused = tuple(sorted({*neutral.refused, *report.refused}))
+            if self.request.choice.profile.sealed_thinking == "drop":
+                sealed = tuple(path for path in refused if path.endswith(".thinking"))
+                dropped, refused = (*dropped, *sealed), tuple(path for path in refused if path not in sealed)
+            self._written[key] = Translation(dialect, body, dropped, refused)
+        written = self._written[key]
+        return replace(written, body={**written.body, "model": model.on_wire})
 
     def _steps(self, model: ModelConfig) -> tuple[MakeStep, ...]:
         """What changes an answer needs no reading of its request, but for the names of the tools."""

@@ -1,5 +1,7 @@
 """The vendors' own tests of their APIs, in strict mode, against the router: an outside judge of every field."""
 
+from typing import Any
+
 import pytest
 
 from ledger.items import ApiKey
@@ -24,7 +26,7 @@ def run(vendor: str, dynamodb_url: str, default: str) -> Run:
     since what they send means nothing.
     """
     profiles = {"chat": {"routes": ["a/small"]}, "messages": {"routes": ["c/small"]}}
-    named = {
+    named: dict[str, Any] = {
         "profiles": profiles,
         "default_profile": default,
         "aliases": dict.fromkeys(model_names(SUITES[vendor]), default),

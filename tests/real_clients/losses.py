@@ -26,7 +26,9 @@ LOST: Mapping[str, str] = {
     "codex:responses-on-anthropic": (
         "client_metadata prompt_cache_key reasoning tools[].description tools[].web_search"
     ),
-    "codex:responses-on-chat-only": "client_metadata input[].thinking reasoning tools[].description tools[].web_search",
+    "codex:responses-on-chat-only": (
+        "client_metadata input[].thinking reasoning tools[].description tools[].web_search"
+    ),
     "opencode:chat-on-anthropic": "messages[].reasoning_content.thinking reasoning_effort",
     "opencode:chat-on-responses-only": "messages[].reasoning_content.thinking",
     "opencode:responses-on-anthropic": "prompt_cache_key",

@@ -161,9 +161,9 @@ def test_all_tiers_of_the_cache_are_counted() -> None:
 @pytest.mark.parametrize("arguments", ["{oops", "[1]", "null", '{"a":1}}'])
 def test_a_call_that_nobody_could_read_is_no_call(arguments: str) -> None:
     """Anthropic's callers get an object: another one than the model's own would be a call that it never made."""
-    call = [Opened(0, 0, Kind.TOOL_CALL, "c", "f"), Delta(0, 0, arguments), Closed(0, 0)]
+    call: list[Event] = [Opened(0, 0, Kind.TOOL_CALL, "c", "f"), Delta(0, 0, arguments), Closed(0, 0)]
     for stop, is_refused in ((Stop.TOOL_CALLS, True), (Stop.LENGTH, False)):
         made = MessagesWriting(Asked({}, stream=True), Report())
         with pytest.raises(BadAnswer) if is_refused else nullcontext():
-            for event in (BEGAN, *call, Finished(0, stop)):
+            for event in [BEGAN, *call, Finished(0, stop)]:
                 made.feed(event)

@@ -16,6 +16,7 @@ from ledger.moments import DAY_MS, iso, minute_start_ms
 from ledger.snapshot import Snapshot
 from route.config import Config
 from route.dialects.messages import MESSAGES
+from route.dialects.responses import RESPONSES
 from route.errors import BudgetExceeded
 from route.plan import GATES, Plan, unpack_plan
 from tests.ledger.make import NOW, fact
@@ -156,6 +157,28 @@ def test_within_one_dialect_nothing_is_read() -> None:
     assert "neutral" not in vars(plan(request()).translator)
     mixed = chain(kind="anthropic")
     assert "neutral" in vars(plan(request(config=mixed), mixed).translator)
+
+
+def test_sealed_thinking_is_left_out_where_the_profile_says_so() -> None:
+    """Refused without a word; with it the route of another vendor is told all but that, and says so."""
+    asked = body(messages=[*body()["messages"], SEALED, *body()["messages"]])
+    for word, reason, dropped in (("refuse", "lossy_translation", ()), ("drop", None, True)):
+        profiles = {"default": {"routes": ["acme/small"], "sealed_thinking": word}}
+        limits = config(providers=[provider("acme", dialects=["responses"])], profiles=profiles)
+        decided = plan(request(asked, config=limits), limits)
+        assert decided.candidates[0].rejection_reason == reason
+        if dropped:
+            (route,) = decided.routes
+            translation = decided.translator.to(route.provider, route.model, route.able)
+            assert translation is not None
+            assert "messages[].reasoning_details[].thinking" in translation.dropped
+
+
+def test_what_builds_on_a_store_goes_to_one_route() -> None:
+    """The next one would answer that it knows nothing of it, and hide what the first has said."""
+    asked: Json = {"model": "", "input": "x", "previous_response_id": "resp_1"}
+    assert keys(plan(request(asked, dialect=RESPONSES))) == [ACME]
+    assert keys(plan(request({"model": "", "input": "x"}, dialect=RESPONSES))) == [ACME, OTHER]
 
 
 def test_a_thread_that_a_provider_keeps_needs_a_chain_of_one_route() -> None:

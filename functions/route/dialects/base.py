@@ -283,6 +283,10 @@ class Dialect(ABC):
         asked = tuple(name for name in self.thinking_fields if name in body)
         return {name: value for name, value in body.items() if name not in asked}, asked
 
+    def builds_on_a_store(self, body: Document) -> bool:
+        """Whether it goes on from what a provider has stored, so that another one would not know what is meant."""
+        return False
+
     @abstractmethod
     def reader(self, features: Features) -> Reader:
         """A fresh reader for one answer."""

@@ -64,9 +64,12 @@ class StripStopMarkers(_TextFilter):
     """Takes the words out that a chat template ends its turns with."""
 
     def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
+        left = text
         for marker in STOP_MARKERS:
-            text = text.replace(marker, "")
-        return _before_any(text, STOP_MARKERS)
+            left = left.replace(marker, "")
+        if left != text:
+            self.repaired.add("stop_markers")
+        return _before_any(left, STOP_MARKERS)
 
 
 class StripThinking(_TextFilter):
@@ -92,6 +95,7 @@ class StripThinking(_TextFilter):
                 return "".join([*passed, free]), held
             passed.append(text[at : opening.start()])
             self._inside[place] = f"</{opening[1]}>"
+            self.repaired.add("thinking")
             at = opening.end()
 
     def rest(self, place: tuple[int, int], held: str) -> str:

@@ -120,8 +120,8 @@ def _without_bare(text: str, names: frozenset[str], calls: _CALLS) -> str:
     """Prose without the calls that stand in it as plain JSON; they are added to `calls`."""
     left, at = [], 0
     for start in islice(_BARE.finditer(text), _MAX_TRIES):
-        if start.start() < at:
-            continue
+        if start.start() < at or text[start.start() - 1 : start.start()] == "`":
+            continue  # what is quoted in prose is no call
         try:
             document, end = _DECODER.raw_decode(text, start.start())
         except (ValueError, RecursionError):

@@ -233,6 +233,9 @@ class Responses(Dialect):
         body = {name: value for name, value in body.items() if name != "include"}
         return body | ({"include": left} if left else {}), (*asked, "include[]")
 
+    def builds_on_a_store(self, body: Document) -> bool:
+        return any(body.get(name) is not None for name in ("previous_response_id", "conversation"))
+
     def reader(self, features: Features) -> Reader:
         return ResponsesStream() if features.stream else ResponsesUnary()
 
