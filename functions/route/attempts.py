@@ -154,9 +154,7 @@ def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
         log.warning("chain-exhausted", extra={"inference_id": facts[0].inference_id, "attempts": rows})
         # To the caller only: a provider may quote the request, and no log may.
         fault = str(attempt.error) if isinstance(attempt.error, BadAnswer) else None
-        # Nor what it says of the operator's own key, which often names the account.
-        told = "" if verdict.kind is Kind.AUTH else words.message
-        error.detail["provider_message"] = told[:MAX_MESSAGE] or fault
+        error.detail["provider_message"] = words.message[:MAX_MESSAGE] or fault
         return Served(attempt, ending, error)
     if words.in_envelope and attempt.translation.dialect is exchange.request.dialect:
         return Served(attempt, ending, error, own_words)

@@ -80,7 +80,13 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     snapshot, warm = await asyncio.gather(
         router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
     )
-    plan = decide(request, router.config, snapshot, warm.items(), arrived)
+    try:
+        plan = decide(request, router.config, snapshot, warm.items(), arrived)
+    except Exception as error:  # noqa: BLE001 - a stranger's body is read here: our own bug must leave a row too
+        log.error("planning-failed", extra={"error": type(error).__name__, "caller": origin.caller})  # noqa: TRY400 - a traceback may quote a request
+        fault = ApiError(500, "internal_error", "The router failed. It has been logged.", should_retry=False)
+        await refuse(router, dialect, origin, b"", fault, sink)
+        return
     _log_skips(plan)
     if plan.refusal:
         await refuse(router, dialect, origin, plan.pack(), plan.refusal, sink)

@@ -342,7 +342,7 @@ def test_a_count_in_between_ends_nothing() -> None:
 def test_waiting_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that never ends while another goes on is not held for ever."""
     monkeypatch.setattr("route.dialects.base.MAX_HELD_BYTES", 1000)
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadAnswer, match="does not end"):
         mended(START + TEXT_START + says("a") + text_start(1) + says("b" * 900, 1) + says("c"))
 
 

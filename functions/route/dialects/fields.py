@@ -9,6 +9,9 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+_NUMBERS = (int, float, (int, float))
+_LARGEST = 2**53
+"""Beyond it no two parsers agree on a number, and no arithmetic of ours is safe."""
 MAX_NAMES = 40
 MAX_NAME = 80
 
@@ -73,8 +76,9 @@ class Fields:
     def take(self, name: str, kind: type | tuple[type, ...] = object) -> Any:
         """The value, or None where it is missing. One of another type than `kind` stays, and so is reported."""
         value = self._left.get(name)
-        is_number_like = isinstance(value, bool) and kind in (int, float, (int, float))
-        if value is None or is_number_like or not isinstance(value, kind):
+        if kind in _NUMBERS and (isinstance(value, bool) or (isinstance(value, int) and abs(value) > _LARGEST)):
+            return None
+        if value is None or not isinstance(value, kind):
             return None
         del self._left[name]
         return value
