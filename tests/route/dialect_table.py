@@ -243,7 +243,7 @@ def answer_samples(dialect: str) -> Iterator[Sample]:
     for sample in samples(ANSWERS[dialect]):
         beside: Json = next((more for path, more in BESIDE[dialect].items() if sample.path.startswith(path)), {})
         pair = ({**document, **beside} for document in (sample.present, sample.absent))
-        yield Sample(sample.path, *(_plausible(document, sample.path) for document in pair))
+        yield Sample(sample.path, *(_plausible(_filled(document), sample.path) for document in pair))
 
 
 def _plausible(answer: Json, path: str) -> Json:

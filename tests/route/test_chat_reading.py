@@ -499,3 +499,12 @@ def test_deep_arguments() -> None:
     call = {"id": "c", "function": {"name": "f", "arguments": deep}}
     with pytest.raises(BadRequest, match="arguments"):
         read({"messages": [{"role": "assistant", "tool_calls": [call]}]})
+
+
+@pytest.mark.parametrize(
+    "url", ["data:" + "a" * 200_000, "data:image/png" + ";x" * 100_000, "data:" + ";" * 200_000]
+)
+def test_a_long_url_takes_no_longer_than_its_length(url: str) -> None:
+    """What is no data URL is passed as a URL; a search that grew with the square would not end here."""
+    part = {"type": "image_url", "image_url": {"url": url}}
+    ChatConversion().read_request({"messages": [{"role": "user", "content": [part]}]})

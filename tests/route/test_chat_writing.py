@@ -467,7 +467,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "temperature": st.floats(0, 2),
     "top_p": st.floats(0, 1),
     "stop": st.lists(_TEXTS, min_size=1, max_size=4).map(tuple),
-    "seed": st.integers(),
+    "seed": st.integers(-(2**63), 2**63),
     "n": st.integers(2, 128),
     "frequency_penalty": st.floats(-2, 2),
     "presence_penalty": st.floats(-2, 2),

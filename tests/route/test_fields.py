@@ -42,7 +42,7 @@ def test_a_value_of_another_type_stays_and_is_reported() -> None:
     assert report.dropped == ("items[]", "items[].a", "list", "name")
 
 
-@pytest.mark.parametrize("value", [True, 10**400, -(2**53) - 1])
+@pytest.mark.parametrize("value", [True, 10**400, -(2**63) - 1])
 @pytest.mark.parametrize("kind", [int, float, (int, float)])
 def test_what_is_no_usable_number_is_not_taken(kind: Any, value: object) -> None:
     """JSON's `true` would be read as 1, and no arithmetic is safe with a number of 400 digits."""

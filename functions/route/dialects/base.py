@@ -147,7 +147,7 @@ class UnaryReader(Reader):
         if document.get("error"):
             raise ErrorInAnswer(document)
         if self._look(self, document):
-            self._parts = [encoded(document, data)]
+            self._parts = [encoded(document)]
         self.content_seen = True
 
     def tail(self, receipt: Document | None) -> bytes:
@@ -311,9 +311,9 @@ OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
 
 
 def parse_object(data: bytes) -> Document:
-    """A JSON object, or BadAnswer. Falls back to the slower parser for numbers that the fast one refuses."""
+    """A JSON object, or BadAnswer. By the slower parser where the fast one refuses a number, or would round it."""
     try:
-        document = orjson.loads(data)
+        document = _exactly(data) if _LONG_NUMBER.search(data) else orjson.loads(data)
     except orjson.JSONDecodeError:
         document = _exactly(data)
     if not isinstance(document, dict):
@@ -328,22 +328,10 @@ def _exactly(data: bytes) -> Any:
         raise BadAnswer("the answer is not JSON") from None
 
 
-def _unrounded(value: Any, exact: object) -> Any:
-    """The value, with the whole numbers that stand in the same places of the exact one."""
-    if isinstance(value, dict) and isinstance(exact, dict):
-        return {name: _unrounded(inner, exact.get(name)) for name, inner in value.items()}
-    if isinstance(value, list) and isinstance(exact, list) and len(value) == len(exact):
-        return [_unrounded(inner, other) for inner, other in zip(value, exact, strict=True)]
-    return exact if isinstance(value, float) and isinstance(exact, int) else value
-
-
-def encoded(document: Document, source: bytes = b"") -> bytes:
-    """A mended answer's bytes. Raises BadAnswer for more levels than can be written.
-
-    `source`: what it was read from, since the fast parser rounds whole numbers of more than 64 bits.
-    """
+def encoded(document: Document) -> bytes:
+    """A mended answer's bytes. Raises BadAnswer for more levels than can be written."""
     try:
-        return dump(_unrounded(document, _exactly(source)) if _LONG_NUMBER.search(source) else document)
+        return dump(document)
     except (RecursionError, ValueError):
         raise BadAnswer("the answer is nested too deeply") from None
 

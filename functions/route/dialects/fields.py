@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 _NUMBERS = (int, float, (int, float))
-_LARGEST = 2**53
-"""Beyond it no two parsers agree on a number, and no arithmetic of ours is safe."""
+_LARGEST = 2**63
+"""Beyond it no two parsers agree on a number, and arithmetic with floats is not safe."""
 MAX_NAMES = 40
 MAX_NAME = 80
 

@@ -44,7 +44,7 @@ class ChunkMending:
         if missing:
             self._repairs.names.add("head")
         if self._repairs.settle() or (missing and b"\n" in data):
-            return encoded(chunk, data)
+            return encoded(chunk)
         return _with(data, missing) if missing else None
 
     def _mended_choices(self, choices: object, data: bytes) -> list[Document]:

@@ -1,7 +1,6 @@
 """Parts of a message of chat completions: text, images, audio, files, refusals. Read and written side by side."""
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -12,7 +11,6 @@ from route.dialects.fields import Fields, Report
 from route.dialects.neutral import Audio, File, Image, Part, Refusal, Text
 from route.errors import BadRequest
 
-_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<more>[^,]*),(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 _WEB = ("http://", "https://")
 NO_TYPE = "application/octet-stream"
 
@@ -104,11 +102,12 @@ def _read_file(fields: Fields) -> Part:
 
 def _data_of(url: str) -> tuple[str, str]:
     """The media type and base64 data of a data URL; two empty texts for any other."""
-    match = _DATA_URL.match(url)
-    if match is None:
+    head, comma, data = url.partition(",")
+    scheme, _, said = head.partition(":")
+    if not comma or scheme.lower() != "data":
         return "", ""
-    kind, data = match["type"].lower(), match["data"]
-    if match["more"].lower().endswith(";base64"):
+    kind, *more = said.lower().split(";")
+    if more[-1:] == ["base64"]:
         return kind, data
     return kind, base64.b64encode(unquote_to_bytes(data.encode("utf-8", "surrogatepass"))).decode()
 

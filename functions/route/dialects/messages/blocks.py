@@ -25,7 +25,7 @@ class Item:
 
     def sent(self) -> Event:
         if self.event is not None:
-            data = encoded(self.document, self.event.data or b"") if self.changed else None
+            data = encoded(self.document) if self.changed else None
             return self.event if data is None else rewritten(self.event, data=data)
         kind, data = text(self.document.get("type")), encoded(self.document)
         return Event(encode(data, kind), kind, data)

@@ -79,8 +79,8 @@ class History:
         """All of them, once every turn has been added."""
         for call in (call for calls in self._open.values() for call in calls):
             self._report.refuse(call.at)
-        if not self._messages:
-            self._report.refuse("messages")
+        if not self._messages and not self.system:
+            self._report.refuse("messages")  # there is nothing to answer
         if not self._messages or self._messages[0].role == "assistant":
             self._messages.insert(0, _Message("user", blocks=[_text(NOTHING_SAID)]))
         last = self._messages[-1]

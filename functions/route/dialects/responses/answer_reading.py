@@ -214,8 +214,8 @@ class ResponsesReading(AnswerReading):
     def _end(self, response: Mapping[str, Any]) -> list[Event]:
         items = maps(response.get("output"))
         events: list[Event] = []
-        if not self._seen or self._seen == len(items):
-            # What was not streamed to its end stands here; of a whole answer that is everything.
+        if self._seen <= len(items):
+            # What was not streamed, or not to its end, stands here; of a whole answer that is everything.
             for number, item in enumerate(items):
                 events += self._item(number, item)
         for name, value in response.items():
