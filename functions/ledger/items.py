@@ -152,7 +152,7 @@ _FACT_SCALARS = tuple(
     for f in fields(Fact)
     if f.name not in {"inference_id", "n", "at", "origin", "usage", "dropped", "repaired"}
 )
-_FACT_LISTS = ("dropped", "repaired")
+_NOTES = ("dropped", "repaired")
 
 
 def pack_origin(origin: Origin) -> dict[str, Any]:
@@ -167,18 +167,24 @@ def pack_fact(fact: Fact) -> dict[str, Any]:
         value = getattr(fact, name)
         if value is not None and value != "" and value is not False:
             packed[name] = str(value) if isinstance(value, StrEnum) else value
-    packed |= {name: list(names) for name in _FACT_LISTS if (names := getattr(fact, name))}
     if fact.usage is not None:
         packed["usage"] = fact.usage.pack()
     return packed
+
+
+def pack_notes(fact: Fact) -> dict[str, Any]:
+    """What no fold reads, and so stands beside the fact, where no index copies it."""
+    return {name: list(names) for name in _NOTES if (names := getattr(fact, name))}
 
 
 def unpack_origin(packed: dict[str, Any]) -> Origin:
     return Origin(**{name: packed[name] for name in _ORIGIN_FIELDS if name in packed})
 
 
-def unpack_fact(inference_id: str, n: int, at: int, packed: dict[str, Any]) -> Fact:
-    """The inverse of `pack_fact`. Unknown names, from a newer writer, are passed over."""
+def unpack_fact(
+    inference_id: str, n: int, at: int, packed: dict[str, Any], notes: dict[str, Any] | None = None
+) -> Fact:
+    """The inverse of `pack_fact` and `pack_notes`. Unknown names, from a newer writer, are passed over."""
     scalars = {name: packed[name] for name in _FACT_SCALARS if name in packed}
     for name, kind in (
         ("outcome", Outcome), ("kind", Kind), ("closes", Ending), ("cost_basis", CostBasis),
@@ -186,7 +192,7 @@ def unpack_fact(inference_id: str, n: int, at: int, packed: dict[str, Any]) -> F
     ):  # fmt: skip
         if name in scalars:
             scalars[name] = kind(scalars[name])
-    scalars |= {name: tuple(packed.get(name, ())) for name in _FACT_LISTS}
+    scalars |= {name: tuple((notes or {}).get(name, ())) for name in _NOTES}
     usage = Usage.unpack(packed["usage"]) if "usage" in packed else None
     origin = unpack_origin(packed)
     return Fact(inference_id=inference_id, n=n, at=at, origin=origin, usage=usage, **scalars)

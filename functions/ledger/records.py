@@ -1,6 +1,7 @@
 """Facts and views as DynamoDB items, both ways. What is not a key lies under one attribute.
 
-A fact's item: `inference_id`, `sk`, `at`, `by_minute`, `by_session` (sessions only), `fact`, `expires_at`.
+A fact's item: `inference_id`, `sk`, `at`, `by_minute`, `by_session` (sessions only), `fact`, `notes` (what was
+dropped and repaired, if anything was), `expires_at`.
 An inference's: `inference_id`, `sk`, `state`, `origin`, `opened_at`, `plan`, `started`, `expires_at`, then
 `by_minute` and `at` while it is open, and `closed_at`, `ending`, `status` after that. `fact` is the one
 attribute that the indexes project, so a new field of a fact never needs a new index.
@@ -16,6 +17,7 @@ from ledger.items import (
     Started,
     State,
     pack_fact,
+    pack_notes,
     pack_origin,
     unpack_fact,
     unpack_origin,
@@ -44,13 +46,16 @@ def fact_item(fact: Fact) -> Item:
         "fact": pack_fact(fact),
         "expires_at": _expires(fact.at),
     }
+    if notes := pack_notes(fact):
+        item["notes"] = notes
     if fact.session:
         item["by_session"] = keys.by_session(fact.origin.caller, fact.session)
     return item
 
 
 def item_fact(item: Item) -> Fact:
-    return unpack_fact(item["inference_id"], keys.attempt_number(item["sk"]), int(item["at"]), item["fact"])
+    number, at = keys.attempt_number(item["sk"]), int(item["at"])
+    return unpack_fact(item["inference_id"], number, at, item["fact"], item.get("notes"))
 
 
 def pack_started(started: Started) -> Item:

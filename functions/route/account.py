@@ -17,6 +17,7 @@ MAX_REPORTED_USD = 10_000
 """No call costs that much; a provider that says so is wrong, and the computed cost stands."""
 
 MAX_DROPPED = 24
+MAX_DROPPED_CHARS = 600
 
 
 def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
@@ -54,9 +55,13 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
 
 
 def _few(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of what was left out, storable. A hostile body can have any number of them."""
-    told = tuple(storable(name) for name in names[:MAX_DROPPED])
-    return told if len(names) <= MAX_DROPPED else (*told, f"and {len(names) - MAX_DROPPED} more")
+    """Names of what was left out, storable. A body can have any number, and each kilobyte is a write unit."""
+    told: list[str] = []
+    for name in map(storable, names[:MAX_DROPPED]):
+        if sum(map(len, told)) + len(name) > MAX_DROPPED_CHARS:
+            break
+        told.append(name)
+    return tuple(told) if len(told) == len(names) else (*told, f"and {len(names) - len(told)} more")
 
 
 def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:

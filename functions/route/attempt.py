@@ -20,6 +20,7 @@ class Attempt:
     ended_at: int = 0
     ttft_ms: int | None = None
     http_status: int | None = None
+    instead_of: str = ""
     unsent: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None

@@ -43,7 +43,7 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
     A stream's head goes to the caller with its first content; everything else is the caller's of this function.
     """
     request, capture = exchange.request, exchange.capture
-    waiting = [_Try(route, _translation(plan, route)) for route in plan.routes]
+    waiting = [_Try(route, _translation(plan, route, exchange)) for route in plan.routes]
     number, most = 0, request.choice.profile.max_attempts
     while True:
         number += 1
@@ -58,6 +58,7 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
             await run_attempt(attempt, exchange, headers_of)
         waiting = _worth_trying(attempt, waiting, exchange, plan)[: most - number]
         ending = None if waiting else _ending(attempt, exchange)
+        _learn(attempt, exchange)
         await capture.finish(fact_of(attempt, capture.inference.inference_id, request, ending))
         if ending is not None:
             return _served(attempt, ending, exchange)
@@ -65,22 +66,31 @@ async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """A route, and how the request is said to it."""
+    """A route, and how the request is said to it. `instead_of`: the dialect in which it was not understood."""
 
     route: Route
     translation: Translation
+    instead_of: str = ""
 
 
-def _translation(plan: Plan, route: Route) -> Translation:
+def _translation(plan: Plan, route: Route, exchange: Exchange) -> Translation:
     translation = plan.translator.to(route.provider, route.model, route.able)
     assert translation is not None  # noqa: S101 - no route is planned that cannot be told
-    return translation
+    if translation.dialect.name not in exchange.providers[route.provider.name].unspoken:
+        return translation
+    return plan.translator.instead(translation, route.provider, route.model, route.able) or translation
 
 
 def _begin(number: int, to_try: _Try, plan: Plan) -> Attempt:
     now = now_ms()
     reader = plan.translator.reader(to_try.translation, now // 1000)
-    return Attempt(number, to_try.route, to_try.translation, reader, now)
+    return Attempt(number, to_try.route, to_try.translation, reader, now, instead_of=to_try.instead_of)
+
+
+def _learn(attempt: Attempt, exchange: Exchange) -> None:
+    """That a provider does not speak the dialect in which it was asked first: it need not be asked so again."""
+    if attempt.error is None and attempt.instead_of:
+        exchange.providers[attempt.route.provider.name].unspoken.add(attempt.instead_of)
 
 
 def _worth_trying(attempt: Attempt, waiting: list[_Try], exchange: Exchange, plan: Plan) -> list[_Try]:
@@ -111,7 +121,7 @@ def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
         return None
     fix = f"dialects: [{instead.dialect.name}]"
     log.warning("dialect-not-spoken", extra={"route": route.name, "dialect": tried.dialect.name, "fix": fix})
-    return _Try(route, instead)
+    return _Try(route, instead, instead_of=tried.dialect.name)
 
 
 def _is_about_the_model(attempt: Attempt) -> bool:

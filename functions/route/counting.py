@@ -17,8 +17,7 @@ from route.call import Exchange
 from route.capture import Capture
 from route.dialects.base import Document, dump
 from route.errors import ApiError
-from route.exchange import JSON, RESERVE_S, Answer, Incoming, Router, refuse, send_whole
-from route.plan import decide
+from route.exchange import JSON, RESERVE_S, Answer, Incoming, Router, planned, refuse, send_whole
 from route.receipts import make_receipt
 from route.request import origin_of_refused, parse, parse_body
 from route.sink import Sink
@@ -47,7 +46,11 @@ async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Si
     snapshot, warm = await asyncio.gather(
         router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
     )
-    plan = decide(request, router.config, snapshot, warm.items(), arrived)
+    try:
+        plan = planned(request, router.config, snapshot, warm, arrived)
+    except ApiError as fault:
+        await refuse(router, dialect, origin, b"", fault, sink)
+        return
     if plan.refusal:
         await _send_estimate(sink, asked.input_tokens, {"attempts": []}, {})
         return

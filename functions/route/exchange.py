@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from ledger.folds.session import Session, add_facts
+from ledger.folds.session import Session, Warm, add_facts
 from ledger.ids import new_inference_id
 from ledger.items import ApiKey, Fact, Inference, Origin
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Outcome
 from ledger.routes import route_key
+from ledger.snapshot import Snapshot
 from ledger.table import StoreError, Table
 from route.attempt import Attempt
 from route.attempts import Served, attempt_all
@@ -81,10 +82,8 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
         router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
     )
     try:
-        plan = decide(request, router.config, snapshot, warm.items(), arrived)
-    except Exception as error:  # noqa: BLE001 - a stranger's body is read here: our own bug must leave a row too
-        log.error("planning-failed", extra={"error": type(error).__name__, "caller": origin.caller})  # noqa: TRY400 - a traceback may quote a request
-        fault = ApiError(500, "internal_error", "The router failed. It has been logged.", should_retry=False)
+        plan = planned(request, router.config, snapshot, warm, arrived)
+    except ApiError as fault:
         await refuse(router, dialect, origin, b"", fault, sink)
         return
     _log_skips(plan)
@@ -101,6 +100,17 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     router.fleet.add(capture.facts)
     await capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
     await answer.finish(served, await totals)
+
+
+def planned(request: Request, config: Config, snapshot: Snapshot, warm: Mapping[str, Warm], now: int) -> Plan:
+    """The decision. A bug of ours is an ApiError too: a stranger's body is read here, and must leave a row."""
+    try:
+        return decide(request, config, snapshot, warm.items(), now)
+    except Exception as error:  # noqa: BLE001 - see above; only the kind of fault is told, its text may quote a request
+        log.error("planning-failed", extra={"error": type(error).__name__, "caller": request.origin.caller})  # noqa: TRY400
+        raise ApiError(
+            500, "internal_error", "The router failed. It has been logged.", should_retry=False
+        ) from None
 
 
 async def _session_before(fleet: Fleet, inference: Inference) -> Session | None:

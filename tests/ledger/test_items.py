@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger import keys, records
 from ledger.ids import SHARDS, new_inference_id, shard_of
-from ledger.items import Fact, State, pack_fact, unpack_fact
+from ledger.items import Fact, State, pack_fact, pack_notes, unpack_fact
 from ledger.outcomes import Ending
 from ledger.views import derive
 from tests.ledger.make import FACTS, NAME, NOW, ORIGIN, fact, inference
@@ -28,7 +28,7 @@ def test_what_a_newer_writer_adds_is_passed_over() -> None:
     """An older reader understands the rest."""
     one = fact()
     packed = pack_fact(one) | {"mood": "good"}
-    assert unpack_fact(one.inference_id, one.n, one.at, packed) == one
+    assert unpack_fact(one.inference_id, one.n, one.at, packed, pack_notes(one)) == one
 
 
 def test_an_inference_as_an_item_and_back() -> None:

@@ -51,6 +51,14 @@ async def test_a_session_request_costs_at_most_8_write_units(any_store_url: str)
         saved_usd=Decimal("0.234567890123"),
         cost_basis=CostBasis.COMPUTED,
         price_version="0123456789ab",
+        dropped=(
+            "anthropic-beta",
+            "context_management",
+            "messages[].content[].cache_control",
+            "system[]",
+            "tools[].eager",
+        ),
+        repaired=("tool_index", "usage"),
         closes=Ending.OK,
     )
     units: dict[str, float] = {}

@@ -201,14 +201,18 @@ def told_answer(answer: Json, dialect: str, target: str) -> Told:
 def fate(path: str, present: Told, absent: Told, silent: Iterable[str] = ()) -> str:
     """What became of the field at this path. `silent`: paths of `said_otherwise`."""
     names = names_of(path)
-    for fate_of, now, before in (
-        (REFUSED, present.refused, absent.refused),
-        (DROPPED, present.dropped, absent.dropped),
+    for fate_of, now in (
+        (REFUSED, present.refused),
+        (DROPPED, present.dropped),
     ):
-        if now - before or now & names or any(len(said) == MAX_NAME and path_starts(names, said) for said in now):
+        if now & names or any(len(said) == MAX_NAME and path_starts(names, said) for said in now):
             return fate_of
     if dump({"": present.document}) != dump({"": absent.document}):
         return CARRIED
+    if present.refused - absent.refused:
+        return REFUSED
+    if present.dropped - absent.dropped:
+        return DROPPED
     return CARRIED if names & set(silent) else LOST
 
 

@@ -14,8 +14,8 @@ import openai
 import uvicorn
 
 from ledger.items import ApiKey, Fact, Inference
-from ledger.moments import minute_of, minutes_between, now_ms
-from ledger.records import item_inference
+from ledger.moments import now_ms
+from ledger.records import item_fact, item_inference
 from ledger.snapshot import Snapshot
 from ledger.table import Table, open_table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
@@ -88,14 +88,14 @@ class House:
         return Snapshot.unpack(item["blob"]) if item else Snapshot()
 
     def facts(self) -> list[Fact]:
-        """Every fact since the house was built, attempts and refusals, in the order in which they ended."""
+        """Every fact there is, attempts and refusals, in the order in which they ended, with its notes."""
 
-        async def read(table: Table) -> list[Fact]:
-            minutes = minutes_between(minute_of(self.began), minute_of(now_ms()))
-            found = [fact for minute in minutes for fact in await table.facts_of_minute(minute)]
+        async def scan(table: Table) -> list[Fact]:
+            items = [item async for item in table.client.scan(table.facts, consistent_read=True)]
+            found = [item_fact(item) for item in items if "fact" in item]
             return sorted(found, key=lambda fact: (fact.inference_id, fact.n))
 
-        return self.at_table(read)
+        return self.at_table(scan)
 
     def inferences(self) -> list[Inference]:
         """Every inference there is, whatever its state. A test may scan; the product never does."""

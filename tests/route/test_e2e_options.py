@@ -229,14 +229,20 @@ def test_thinking_that_is_left_out_is_reported(plain: House, own: str, theirs: s
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("status", [404, 405, 501])
 def test_a_provider_that_does_not_know_responses(
-    plain: House, mode: str, status: int, caplog: pytest.LogCaptureFixture
+    house: House, mode: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The same route is asked again in chat, as a second attempt; the log says how to save the first."""
-    with CALLERS["responses"](fresh(plain)) as caller:
+    """The same route is asked again in chat, as a second attempt; the log says how to save the first.
+
+    The router remembers it as long as it runs: the next request goes to chat at once.
+    """
+    plain = house
+    with CALLERS["responses"](plain) as caller:
         plain.providers["a"].plan(Fail(status, body={"detail": "Not Found"}), Answer(text="in chat"))
         assert caller.ask("chat", [caller.user("hi")], mode).text == "in chat"
         inference, facts = caller.written
-    assert [call.path for call in plain.providers["a"].calls] == ["/v1/responses", "/v1/chat/completions"]
+        assert caller.ask("chat", [caller.user("hi")], mode).text
+    paths = [call.path for call in plain.providers["a"].calls]
+    assert paths == ["/v1/responses", "/v1/chat/completions", "/v1/chat/completions"]
     assert [(f.n, f.provider, f.http_status, f.ok) for f in facts] == [
         (1, "a", status, False),
         (2, "a", 200, True),

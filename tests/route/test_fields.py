@@ -34,12 +34,12 @@ def test_nested_objects_report_with_their_path() -> None:
 
 
 def test_a_value_of_another_type_stays_and_is_reported() -> None:
-    """A number where a text should be is not taken for one, and not lost either."""
+    """A number where a text should be is not taken for one, nor lost; what should be objects is refused."""
     report = Report()
     fields = Fields({"name": 7, "list": "x", "items": [1, {"a": 1}]}, report)
     assert (fields.text("name"), fields.objects("list"), fields.take("list", list)) == ("", [], None)
     assert len(fields.objects("items")) == 1
-    assert report.dropped == ("items[]", "items[].a", "list", "name")
+    assert (report.dropped, report.refused) == (("items[].a", "name"), ("items[]", "list"))
 
 
 @pytest.mark.parametrize("value", [True, 10**400, -(2**63) - 1])

@@ -97,11 +97,14 @@ class Fields:
         return Fields(self.take(name, Mapping), self.report, self.at(name))
 
     def objects(self, name: str) -> "list[Fields]":
-        """The objects in a list. What else stands in it is reported, and so is a field that is no list."""
+        """The objects in a list. What is none of that is refused: such lists are what a request is made of."""
+        if self.peek(name) is not None and not isinstance(self.peek(name), list):
+            self.ignore(name)
+            self.report.refuse(self.at(name))
         items = self.take(name, list) or []
         path = f"{self.at(name)}[]"
         if any(not isinstance(item, Mapping) for item in items):
-            self.report.drop(path)
+            self.report.refuse(path)
         return [Fields(item, self.report, path) for item in items if isinstance(item, Mapping)]
 
     def rest(self) -> dict[str, Any]:

@@ -93,6 +93,8 @@ class Provider(ABC):
         self._api_key = api_key
         self._clock = clock
         self.base_url = config.base_url
+        self.unspoken: set[str] = set()
+        """Dialects in which it turned out, while this process ran, that it cannot be spoken to."""
         for model in config.models:
             if unspoken := sorted({*self.spoken(config, model)} - {*self.paths}):
                 known = ", ".join(self.paths)

@@ -76,6 +76,7 @@ class ResponsesReading(AnswerReading):
         self._blocks: dict[_Key, _Block] = {}
         self._items: dict[int, int] = {}
         self._seen = 0
+        self._ids: dict[str, int] = {}
         self._ended: set[int] = set()
         self._called = False
 
@@ -90,7 +91,10 @@ class ResponsesReading(AnswerReading):
             return self._begin(mapping(document.get("response")))
         if kind in _END:
             return self._end(mapping(document.get("response")))
-        number = self._item_at(document.get("output_index"), is_new=kind == "response.output_item.added")
+        is_new = kind == "response.output_item.added"
+        number = self._item_at(document.get("output_index"), is_new=is_new)
+        if is_new and text(item.get("id")):
+            self._ids[text(item.get("id"))] = number
         if kind in _STREAMED:
             return self._delta(kind, number, document)
         if kind == "response.output_item.added" and text(item.get("type")) in _CALLS:
@@ -214,10 +218,15 @@ class ResponsesReading(AnswerReading):
     def _end(self, response: Mapping[str, Any]) -> list[Event]:
         items = maps(response.get("output"))
         events: list[Event] = []
-        if self._seen <= len(items):
-            # What was not streamed, or not to its end, stands here; of a whole answer that is everything.
+        if not self._seen or self._seen == len(items):
+            # What was not streamed to its end stands here; of a whole answer that is everything.
             for number, item in enumerate(items):
                 events += self._item(number, item)
+        else:
+            # The places of these say nothing of those that were streamed, but their ids do.
+            for item in items if self._ids else []:
+                events += self._item(self._ids.get(text(item.get("id")), self._seen), item)
+                self._seen += text(item.get("id")) not in self._ids
         for name, value in response.items():
             if value and name not in _KNOWN:
                 self.report.drop(name)
