@@ -197,7 +197,6 @@ def target_of(model: ModelConfig, able: Resolved) -> Target:
     """What a writing must know of the model."""
     return Target(
         wire_model=model.on_wire,
-        context_tokens=able.context_tokens,
         max_output_tokens=able.max_output_tokens,
         images=able.images,
         structured_output=able.structured_output,

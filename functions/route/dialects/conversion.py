@@ -25,7 +25,6 @@ class Target:
     """
 
     wire_model: str
-    context_tokens: int | None = None
     max_output_tokens: int | None = None
     images: bool | None = None
     structured_output: bool | None = None

@@ -4,6 +4,7 @@ They work on events, so that it does not matter where a stream was cut, and keep
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -31,7 +32,7 @@ STOP_MARKERS = (
 """Words of chat templates that end a turn, of the model families that are served locally."""
 
 
-class _TextFilter:
+class _TextFilter(ABC):
     """Holds back the end of a text block that may become something to take out, and no more."""
 
     def __init__(self) -> None:
@@ -51,9 +52,9 @@ class _TextFilter:
         left = self.rest(place, self._held.pop(place, ""))
         return [Delta(*place, left), event] if left else [event]
 
+    @abstractmethod
     def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
         """What may go on, and what has to wait for more."""
-        raise NotImplementedError
 
     def rest(self, place: tuple[int, int], held: str) -> str:
         """What becomes of the held text when the block ends."""

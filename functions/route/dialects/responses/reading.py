@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from route.dialects.base import OUR_FIELDS
 from route.dialects.fields import Fields, Report
 from route.dialects.neutral import Document, Format, NeutralRequest, Option, Reasoning, Text, Turn
 from route.dialects.responses.input_reading import read_input
@@ -12,7 +13,6 @@ from route.errors import BadRequest
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
-_OURS = ("model", "profile", "session", "routing_hint", "min_quality")
 _STATES = ("previous_response_id", "conversation", "prompt")
 """What the answer depends on and only the provider that keeps it knows."""
 _DEFAULTS: Mapping[str, object] = {"store": False, "background": False, "truncation": "disabled"}
@@ -22,7 +22,7 @@ _DEFAULTS: Mapping[str, object] = {"store": False, "background": False, "truncat
 def read_request(body: Document) -> NeutralRequest:
     report = Report()
     fields = Fields(body, report)
-    fields.ignore(*_OURS)
+    fields.ignore("model", *OUR_FIELDS)
     turns = [*_instructions(fields), *read_input(fields)]
     tools, hosted = read_tools(fields)
     options: dict[str, Option] = {}
