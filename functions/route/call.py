@@ -134,12 +134,18 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
         decode = provider.decoder(response.headers.get("content-type", ""))
         attempt.http_status = response.status
         attempt.headers = {k.lower(): v for k, v in response.headers.items() if k.lower().startswith(PASSED_BACK)}
+        written_at = clock()
         while chunk := await _next_chunk(response.content, pace, exchange.sink):
             ready = attempt.reader.feed(decode(chunk))
             pace.heard(content=attempt.reader.content_came)
             if ready:
                 await _pass_on(ready, attempt, exchange, headers_of)
                 pace.heard(content=True)  # a caller who reads slowly is no silence of the provider
+                written_at = clock()
+            elif exchange.sink.started and clock() - written_at >= KEEPALIVE_S:
+                # The provider speaks, and a filter keeps it back: the caller waits all the same.
+                await exchange.sink.write(KEEPALIVE)
+                written_at = clock()
             if attempt.reader.done:
                 await _drain(response.content)
                 break

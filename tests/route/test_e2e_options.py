@@ -288,3 +288,17 @@ def test_a_model_that_is_not_there_is_asked_for_once(
         [fact] = caller.written[1]
     assert fact.kind is Kind.MODEL_NOT_FOUND
     assert "dialect-not-spoken" not in caplog.messages
+
+
+def test_a_caller_is_kept_alive_while_a_filter_keeps_the_answer_back(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hidden thinking may take minutes: the provider is not silent, yet the caller hears nothing of it."""
+    monkeypatch.setattr("route.call.KEEPALIVE_S", 0.2)
+    house: House = build(models={"a": model(output_filters=["strip_thinking"])})
+    pieces = ["Hi", "<think>", *["hm"] * 20, "</think>", " there"]
+    house.providers["a"].plan(Answer(chunks=pieces, gap_ms=50))
+    body = {"model": "chat", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+    sent = house.post("/v1/chat/completions", body).content
+    assert sent.count(b": keepalive") >= 2
+    assert b"hm" not in sent
