@@ -90,6 +90,7 @@ def test_what_a_block_starts_with_is_said_once() -> None:
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
+    """Arguments are JSON also where none came: a client parses them."""
     events, _ = stream(block_start(type="tool_use", id="a", name="f", input={}), BLOCK_STOP)
     assert events == block(0, Kind.TOOL_CALL, Delta(0, 0, "{}"), id="a", name="f")
 
@@ -115,6 +116,7 @@ def test_what_the_vendors_servers_did_is_reported() -> None:
 
 
 def test_a_whole_answer_is_read_like_a_stream() -> None:
+    """Each block gives the events that it gives in a stream; arguments may be an object or its text."""
     content = [
         {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
         {"type": "redacted_thinking", "data": "AA"},
@@ -193,6 +195,7 @@ def test_how_it_stopped() -> None:
 
 
 def test_what_an_answer_says_besides_is_reported() -> None:
+    """A field that has no neutral form is named, inside the usage too; one that is null says nothing."""
     usage = {"input_tokens": 1, "output_tokens": 1, "service_tier": "standard"}
     _, report = whole(container={"id": "c"}, diagnostics=None, usage=usage)
     assert report.dropped == ("container", "usage.service_tier")

@@ -95,6 +95,7 @@ def test_a_call_always_says_its_arguments() -> None:
 
 
 def test_ids_of_calls_are_such_as_anthropic_takes_back() -> None:
+    """A legal id stays; one with foreign characters, a repeated or an empty one gets a new one of its own."""
     ids = ["functions.f:0", "call_0", "call_0", ""]
     calls = [e for n, i in enumerate(ids) for e in block(n, Kind.TOOL_CALL, id=i, name="f")]
     message, _, _ = writing(BEGAN, *calls)
@@ -120,6 +121,7 @@ def test_a_stop_agrees_with_what_was_said(kind: Kind, stop: Stop, word: str) -> 
 
 
 def test_a_refusal_is_a_text_and_a_reason() -> None:
+    """What it says is a text block, and why it was is in `stop_details`."""
     message, _, _ = writing(
         BEGAN, *block(0, Kind.REFUSAL, Delta(0, 0, "No.")), Finished(0, Stop.REFUSAL, None, "x")
     )
@@ -145,6 +147,7 @@ def test_an_answer_without_an_id_or_any_event_is_one_all_the_same() -> None:
 
 
 def test_all_tiers_of_the_cache_are_counted() -> None:
+    """Writes are one sum and stand apart by tier; whole and stream say the same counts."""
     usage = Usage(input=1, cache_read=2, cache_write=3, cache_write_1h=4, output=9, reasoning=5)
     message, wire, _ = writing(BEGAN, Counted(usage))
     assert message["usage"] == {

@@ -92,6 +92,7 @@ def test_anything_anywhere_is_read_or_a_bad_request(path: tuple[Any, ...], hosti
 
 
 def test_nothing_of_a_request_that_others_understand_is_reported() -> None:
+    """Of a bit of everything only where a search result comes from is reported, and nothing is refused."""
     request = read(RICH)
     assert request.refused == ()
     assert request.dropped == (f"{PART}.source", f"{PART}.title")

@@ -86,6 +86,7 @@ def test_a_system_message_in_mid_talk_stays_at_its_place() -> None:
 
 @pytest.mark.parametrize(("clear_at", "stays"), [("next_user_message", False), ("never", True)])
 def test_a_system_message_for_one_turn_ends_with_it(clear_at: str, stays: bool) -> None:
+    """Once the user has spoken again it is left out; until then it stays, and neither is a loss."""
     system = {"role": "system", "content": "Now", "clear_at": clear_at}
     assert ("system" in [turn.role for turn in asked(messages=[USER, system, USER]).turns]) is stays
     request = asked(messages=[USER, system])
@@ -105,6 +106,7 @@ def test_a_system_message_for_one_turn_ends_with_it(clear_at: str, stays: bool) 
     ],
 )
 def test_images_and_documents_by_value_address_and_id(source: Json, image: Json) -> None:
+    """Each source has its own field; an image keeps its mark, a document its title."""
     assert parts({"type": "image", "source": source, "cache_control": MARK}) == [
         Image(**image, at=PART, cache=MARK)
     ]
@@ -139,6 +141,7 @@ def test_citations_and_search_results() -> None:
 
 
 def test_thoughts_with_their_seals() -> None:
+    """A thought keeps its signature; a redacted one is its seal alone."""
     thinking = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
     assert parts(thinking, {"type": "redacted_thinking", "data": "AA"}, role="assistant") == [
         Thinking(text="hm", signature="c2ln", at=PART),
@@ -245,6 +248,7 @@ def test_settings() -> None:
 
 @pytest.mark.parametrize(("word", "mode"), [("auto", "auto"), ("any", "required"), ("none", "none")])
 def test_choices_of_tools(word: str, mode: Any) -> None:
+    """Each of Anthropic's words has a neutral one; `any` is `required`."""
     assert asked(tool_choice={"type": word}).value("tool_choice") == ToolChoice(mode)
 
 
@@ -267,6 +271,7 @@ def test_choices_of_tools(word: str, mode: Any) -> None:
     ],
 )
 def test_reasoning(body: Json, reasoning: Reasoning, at: str) -> None:
+    """Thinking and effort are one option: on or off, budget, effort, and whether it is shown. Nothing is lost."""
     request = asked(**body)
     assert request.options["reasoning"] == Option(reasoning, at)
     assert (request.dropped, request.refused) == ((), ())
@@ -305,6 +310,7 @@ def test_no_answer_at_all_is_asked_of_anthropic_alone() -> None:
     ],
 )
 def test_what_only_the_vendors_servers_keep_is_refused(name: str, nothing: Any, something: Any) -> None:
+    """It is named; empty or null asks for nothing."""
     assert asked(**{name: something}).refused == (name,)
     assert (asked(**{name: nothing}).refused, asked(**{name: nothing}).dropped) == ((), ())
 
@@ -321,6 +327,7 @@ def test_no_field_of_the_sdk_is_lost_in_silence(name: str) -> None:
 
 
 def test_fields_of_the_routers_own_are_no_loss() -> None:
+    """They are for us, so no provider misses them."""
     assert asked(**dict.fromkeys(OUR_FIELDS, "x")).dropped == ()
 
 
@@ -340,6 +347,7 @@ def test_fields_of_the_routers_own_are_no_loss() -> None:
     ],
 )
 def test_what_is_no_request_is_named(body: Json, at: str) -> None:
+    """The error says where it stands, as its parameter and in its message."""
     with pytest.raises(BadRequest) as bad:
         read(body)
     assert bad.value.param == at
@@ -347,6 +355,7 @@ def test_what_is_no_request_is_named(body: Json, at: str) -> None:
 
 
 def test_arguments_nested_beyond_all_writing_are_a_bad_request() -> None:
+    """The caller gets an error with the place, not a crash of ours."""
     deep: Any = {}
     for _ in range(100_000):
         deep = {"a": deep}

@@ -62,6 +62,7 @@ def test_names_that_anthropic_does_not_take_are_refused() -> None:
 
 
 def test_hosted_tools_are_dropped_beside_others_and_refused_alone() -> None:
+    """With a function beside it the model can still act; without one nothing is left of what was asked."""
     hosted = (HostedTool("web_search", "tools[].web_search"),)
     assert written(NeutralRequest((HELLO,), tools=(FUNCTION,), hosted_tools=hosted))[1].dropped == (hosted[0].at,)
     assert written(NeutralRequest((HELLO,), hosted_tools=hosted))[1].refused == (hosted[0].at,)
@@ -83,6 +84,7 @@ def test_hosted_tools_are_dropped_beside_others_and_refused_alone() -> None:
     ],
 )
 def test_choices_of_tools(options: Json, choice: Json | None) -> None:
+    """Each neutral word has Anthropic's; one call at a time is part of the choice, but not of `none`."""
     assert whole(tools=[FUNCTION], **options).get("tool_choice") == choice
 
 
@@ -106,11 +108,13 @@ def test_tools_that_were_called_are_declared_though_they_are_gone() -> None:
     [(None, None, 8192), (None, 4096, 4096), (100, None, 100), (4096, 4096, 4096)],
 )
 def test_how_long_an_answer_may_be(asked: int | None, known: int | None, limit: int) -> None:
+    """As long as was asked, else as the model can, else 8192 tokens: Anthropic wants a limit."""
     options: Json = {} if asked is None else {"max_output_tokens": asked}
     assert whole(target=replace(TARGET, max_output_tokens=known), **options)["max_tokens"] == limit
 
 
 def test_no_answer_is_longer_than_the_model_can() -> None:
+    """A limit above the model's becomes the model's, and that is reported."""
     made, report = body(target=replace(TARGET, max_output_tokens=4096), max_output_tokens=4097)
     assert (made["max_tokens"], report.dropped) == (4096, ("max_output_tokens",))
 
@@ -190,6 +194,7 @@ def test_reasoning(thinking: str | None, reasoning: Reasoning, limit: int, said:
     ],
 )
 def test_reasoning_that_cannot_be_asked_for_is_dropped(thinking: str, reasoning: Reasoning, limit: int) -> None:
+    """Where the model has no word for it, or the limit no room, none is written and that is reported."""
     made, report = body(target=replace(TARGET, thinking=thinking), reasoning=reasoning, max_output_tokens=limit)
     assert report.dropped == ("reasoning",)
     assert not {"thinking", "output_config"} & set(made)
@@ -219,6 +224,7 @@ def test_structured_output() -> None:
 
 
 def test_words_to_stop_at() -> None:
+    """Blank ones, empty or white space alone, are left out and reported: Anthropic takes none such."""
     assert whole(stop=("a", "b"))["stop_sequences"] == ["a", "b"]
     made, report = body(stop=("a", "\n"))
     assert (made["stop_sequences"], report.dropped) == (["a"], ("stop",))
@@ -226,6 +232,7 @@ def test_words_to_stop_at() -> None:
 
 
 def test_the_users_id_has_256_characters_at_most() -> None:
+    """A longer one is dropped and reported, not cut: it would be another user's."""
     assert whole(user="u" * 256)["metadata"] == {"user_id": "u" * 256}
     made, report = body(user="u" * 257)
     assert ("metadata" in made, report.dropped) == (False, ("user",))

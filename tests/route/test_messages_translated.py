@@ -154,6 +154,7 @@ def test_a_stream_is_the_same_answer_wherever_it_is_cut(recorded: bytes) -> None
 
 @given(st.data(), st.sampled_from(RECORDED))
 def test_a_stream_is_the_same_answer_in_any_number_of_pieces(data: st.DataObject, recorded: bytes) -> None:
+    """Wherever it is cut, the caller gets the same bytes."""
     wire = recorded + ENDING
     assert b"".join(through(data.draw(cuts(wire)))[:2]) == b"".join(through([wire])[:2])
 
@@ -170,6 +171,7 @@ def test_the_first_word_goes_on_when_it_comes() -> None:
 
 
 def test_a_whole_answer_comes_through() -> None:
+    """It keeps all that it said, gains the receipt, and its usage is counted."""
     answer = {
         "id": "msg_1",
         "type": "message",

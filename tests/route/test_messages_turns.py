@@ -38,6 +38,7 @@ from tests.route.messages_judge import (
 
 
 def test_system_turns_go_before_all_others_in_their_order() -> None:
+    """Wherever they stood, a developer's too; they keep their marks, and the user's turns around them are one."""
     made = whole(Turn("system", (text("a"),)), HELLO, Turn("developer", (text("b", cache=MARK),)), user(text("c")))
     assert made["system"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b", "cache_control": MARK}]
     assert contents(made) == [[{"type": "text", "text": "Hello"}, {"type": "text", "text": "c"}]]
@@ -65,6 +66,7 @@ def test_a_result_that_came_late_goes_to_its_call() -> None:
 
 @pytest.mark.parametrize("turns", [(assistant(CALL),), (user(RESULT),), (assistant(CALL), user(RESULT, RESULT))])
 def test_a_call_without_its_result_is_refused_and_a_result_without_its_call(turns: tuple[Turn, ...]) -> None:
+    """A call has exactly one result: what is left over, a second result too, is named."""
     made, report = written(NeutralRequest((HELLO, *turns), tools=(FUNCTION,)))
     assert report.refused == ("call" if turns == (assistant(CALL),) else "result.tool_result",)
     assert made["messages"]
@@ -94,6 +96,7 @@ def test_an_id_that_was_made_and_came_back_stays_apart() -> None:
 
 
 def test_blank_texts_are_left_out_and_their_marks_reported() -> None:
+    """Anthropic takes none; a turn of nothing else goes with them."""
     made, report = body(user(text("", cache=MARK), text(" \n"), text("x")), assistant(text("")), user(text("y")))
     assert contents(made) == [[{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]]
     assert report.dropped == ("text.cache_control",)
@@ -107,6 +110,7 @@ def test_the_assistant_does_not_go_on_after_a_blank() -> None:
 
 @pytest.mark.parametrize("turns", [(assistant(text("x")), HELLO), (Turn("system", (text("x"),)),)])
 def test_the_user_speaks_first(turns: tuple[Turn, ...]) -> None:
+    """Where another would, or nobody, a turn of the user with a dot goes before."""
     made = whole(*turns)
     assert made["messages"][0] == {"role": "user", "content": [{"type": "text", "text": "."}]}
 
@@ -129,6 +133,7 @@ def test_arguments_are_an_object() -> None:
 
 
 def test_an_error_says_something() -> None:
+    """A failed result without content gets the word `Error`."""
     made = whole(HELLO, assistant(CALL), user(replace(RESULT, parts=(), is_error=True)), tools=[FUNCTION])
     error = {"type": "tool_result", "tool_use_id": "a", "is_error": True}
     assert contents(made)[2] == [error | {"content": [{"type": "text", "text": "Error"}]}]
@@ -155,6 +160,7 @@ def test_four_marks_at_most() -> None:
 
 
 def test_an_hour_does_not_come_after_five_minutes() -> None:
+    """It becomes five minutes, and that is reported; before them it is legal."""
     made, report = body(user(text("a", cache=MARK), text("b", cache=HOUR)))
     assert [block["cache_control"] for block in contents(made)[0]] == [MARK, MARK]
     assert report.dropped == ("text.cache_control.ttl",)
@@ -162,6 +168,7 @@ def test_an_hour_does_not_come_after_five_minutes() -> None:
 
 
 def test_no_marks_for_a_model_that_takes_none() -> None:
+    """They are left out and reported."""
     made, report = body(user(text("a", cache=MARK)), target=replace(TARGET, cache_control=False))
     assert ("cache_control" in str(made), report.dropped) == (False, ("text.cache_control",))
 
@@ -242,19 +249,23 @@ PDF = b64encode(b"%PDF-1.7").decode()
     ],
 )
 def test_documents(file: File, source: Json) -> None:
+    """By address, as a PDF's data or as plain text, with the file's name as title."""
     made = whole(user(replace(file, name="t")))
     assert contents(made) == [[{"type": "document", "source": source, "title": "t"}]]
 
 
 def test_a_file_that_is_an_image_is_shown_as_one() -> None:
+    """Its media type decides, not the part that it came in."""
     assert contents(whole(user(File(media_type="image/png", data="AA==")))) == [[{"type": "image", "source": PNG}]]
 
 
 @pytest.mark.parametrize("part", [Image(url="https://a.example", at="at"), File(text="x", at="at")])
 def test_the_assistant_and_the_system_show_nothing(part: Part) -> None:
+    """Images and files are the user's alone; elsewhere they are refused by their place."""
     assert body(HELLO, assistant(text("x"), part), HELLO)[1].refused == (part.path,)
     assert body(Turn("system", (part,)), HELLO)[1].refused == (part.path,)
 
 
 def test_a_refusal_is_what_the_assistant_said() -> None:
+    """In the history it is a text like any other."""
     assert contents(whole(HELLO, assistant(Refusal(text="No.")), HELLO))[1] == [{"type": "text", "text": "No."}]

@@ -150,6 +150,7 @@ def _bare(items: Sequence[Json]) -> list[Json]:
 
 
 def test_a_whole_answer_survives_its_translation() -> None:
+    """All of its output is there again, and the receipt is beside it."""
     answer = translated(stream=False)
     read(answer, [dump(made.response(*made.OUTPUT))])
     final = made.validated(answer.tail(RECEIPT))
@@ -172,6 +173,7 @@ def _once(kinds: Sequence[str]) -> list[str]:
 
 
 def test_a_whole_answer_is_what_the_stream_ends_with() -> None:
+    """The same events make the same response, streamed or whole."""
     assert documents(written(FULL))[-1]["response"] == whole(FULL)
 
 
@@ -232,6 +234,7 @@ def test_how_an_answer_stopped(stop: str, status: str, reason: str | None, dropp
     ],
 )
 def test_why_an_answer_is_incomplete(reason: str | None, stop: str) -> None:
+    """Each reason has its stop; an unknown one passes, and none at all means the length."""
     cut_short = made.response(made.MESSAGE, status="incomplete", incomplete_details={"reason": reason})
     assert Finished(0, stop) in list(CONVERSION.answer_reading(Report()).whole(cut_short))
 
@@ -401,12 +404,14 @@ def test_reasoning_is_told_once() -> None:
 
 
 def test_a_call_without_a_name_is_no_answer() -> None:
+    """Nobody could run it, whether the name is empty or null."""
     for stream in (made.stream({**made.CALL, "name": ""}), made.stream({**made.CALL, "name": None})):
         with pytest.raises(BadAnswer):
             events_of(stream)
 
 
 def test_an_answer_without_usage_gets_an_estimate() -> None:
+    """The caller is told the same count as we book, and it is more than 0."""
     answer = translated()
     final = made.accumulated(b"".join(read(answer, [made.stream(made.MESSAGE, usage=None)])))
     assert final.usage is not None

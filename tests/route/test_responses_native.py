@@ -174,6 +174,7 @@ def test_a_response_that_failed_is_an_error() -> None:
 
 @pytest.mark.parametrize("output", [None, {}, "text"])
 def test_a_response_without_output_is_no_answer(output: object) -> None:
+    """Its output is a list; without one the answer counts as failed."""
     answer = reader(stream=False)
     answer.feed(json.dumps(made.response(output=output)).encode())
     with pytest.raises(BadAnswer):
@@ -191,6 +192,7 @@ def test_a_stream_without_its_beginning_gets_one() -> None:
 
 
 def test_a_stream_that_is_its_end_alone_gets_a_beginning() -> None:
+    """The vendor's client reads all of the text from what is mended."""
     answer = reader()
     mended = b"".join(read(answer, [made.wire(made.events(*made.OUTPUT)[-1])]))
     assert made.accumulated(mended).output_text == made.TEXT["text"]
@@ -365,6 +367,7 @@ def client_error(stream: bytes) -> openai.APIError:
 
 
 def test_an_error_outside_a_stream_is_the_vendors_envelope() -> None:
+    """Message, type, parameter and code, as the vendor's clients expect them, and nothing else."""
     document = RESPONSES.error_document(ApiError(401, "missing_api_key", "No."), "inf_1")
     assert document == {
         "error": {"message": "No.", "type": "authentication_error", "param": None, "code": "missing_api_key"}

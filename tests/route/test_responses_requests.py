@@ -50,6 +50,7 @@ def parts(*items: Any) -> list[list[Part]]:
 
 
 def test_a_text_is_the_users() -> None:
+    """An input of text alone is one turn of the user, and the instructions are the system's before it."""
     request = read(instructions="Be brief.")
     assert [(turn.role, turn.parts) for turn in request.turns] == [
         ("system", (Text(text="Be brief.", at="instructions"),)),
@@ -120,6 +121,7 @@ def test_what_an_assistant_does_in_one_go_is_one_turn() -> None:
     ],
 )
 def test_a_seal_is_given_back_to_who_made_it(encrypted: str, seal: Json) -> None:
+    """One that we packed is opened, OpenAI's stays as it is, an empty or damaged one is none."""
     item = {
         "type": "reasoning",
         "summary": [{"type": "summary_text", "text": "Hm."}],
@@ -168,12 +170,14 @@ def test_media() -> None:
     ],
 )
 def test_a_history_that_only_this_dialect_can_say_is_refused(kind: str) -> None:
+    """Each such item is refused by its type, an unknown one too."""
     request = read(None, {"type": kind, "id": "x", "status": "completed", "action": {"a": 1}}, {"role": "user"})
     assert request.refused == (f"input[].{kind}",)
     assert request.dropped == ()
 
 
 def test_a_reference_needs_no_type() -> None:
+    """An item with nothing but an id is one, and is refused as one."""
     assert read(None, {"id": "msg_1"}).refused == ("input[].item_reference",)
 
 
@@ -187,6 +191,7 @@ def test_a_reference_needs_no_type() -> None:
     ],
 )
 def test_what_only_one_provider_keeps_is_refused(name: str, value: object) -> None:
+    """What is stored there cannot be had elsewhere: the field is named."""
     request = read({name: value})
     assert (request.refused, request.dropped) == ((name,), ())
 
@@ -325,6 +330,7 @@ def test_tool_choice(choice: object, mode: Any, name: str, left: str) -> None:
     "choice", [{"type": "web_search_preview"}, {"type": "mcp", "server_label": "s"}, {"type": []}]
 )
 def test_a_choice_of_what_the_provider_runs_is_refused(choice: object) -> None:
+    """No other provider can be made to run it, and a type that is no word is refused too."""
     assert read(tools=TOOLS, tool_choice=choice).refused == ("tool_choice",)
 
 
@@ -349,6 +355,7 @@ def test_a_choice_of_what_the_provider_runs_is_refused(choice: object) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_place(body: Json, param: str) -> None:
+    """The error says where it stands, as its parameter and in its message."""
     with pytest.raises(BadRequest) as caught:
         read(body)
     assert caught.value.param == param

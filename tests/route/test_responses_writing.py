@@ -145,6 +145,7 @@ def test_system_texts_that_are_no_instructions_are_messages() -> None:
     ],
 )
 def test_options_are_carried(name: str, value: object, written: Json) -> None:
+    """Each has its field here, what is so anyway needs none, and nothing is reported."""
     body, report = option(name, value)
     assert {key: body[key] for key in body if key not in ("model", "input", "store")} == written
     assert (report.dropped, report.refused) == ((), ())
@@ -218,6 +219,7 @@ def test_a_budget_is_the_nearest_effort(budget: int, most: int, effort: str) -> 
     ],
 )
 def test_parts_that_cannot_be_said(part: Part, refused: tuple[str, ...], dropped: tuple[str, ...]) -> None:
+    """What would change the answer is refused; unsealed thoughts and marks for the cache are dropped."""
     _, report = write(HELLO, Turn("user", (part,)))
     assert (report.refused, report.dropped) == (refused, dropped)
 
