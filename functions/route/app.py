@@ -19,6 +19,7 @@ from ledger.items import ApiKey
 from ledger.moments import now_ms
 from ledger.table import open_table
 from route.auth import Keys
+from route.capabilities import load_bundled
 from route.counting import count_tokens
 from route.destination import Passing
 from route.dialects import BY_PATH, dialect_of, vendor_of
@@ -225,6 +226,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError)."""
     chosen = settings or settings_from_environment()
     providers = providers_of(chosen)
+    load_bundled()  # read once, here: the plan of the first request is to do no I/O
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -1,12 +1,13 @@
 """`docs/dialects.md`: what becomes of each field, as a page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from tests.route import said_otherwise
 from tests.route.dialect_table import (
     TRANSLATED,
+    Told,
     answer_samples,
     collapsed,
     event_fate,
@@ -17,6 +18,7 @@ from tests.route.dialect_table import (
     told_answer,
     told_request,
 )
+from tests.route.vendor_types import Json, Sample
 
 DOCS = Path(__file__).parents[2] / "docs" / "dialects.md"
 Fates = dict[str, tuple[str, ...]]
@@ -27,34 +29,23 @@ def targets(dialect: str) -> list[str]:
 
 
 def request_fates(dialect: str) -> Fates:
-    silent = said_otherwise.REQUESTS[dialect]
-    return {
-        sample.path: tuple(
-            fate(
-                sample.path,
-                told_request(sample.present, dialect, target),
-                told_request(sample.absent, dialect, target),
-                silent,
-            )
-            for target in targets(dialect)
-        )
-        for sample in request_samples(dialect)
-    }
+    return _fates(dialect, request_samples(dialect), told_request, said_otherwise.REQUESTS[dialect])
 
 
 def answer_fates(dialect: str) -> Fates:
-    silent = said_otherwise.ANSWERS[dialect]
+    return _fates(dialect, answer_samples(dialect), told_answer, said_otherwise.ANSWERS[dialect])
+
+
+def _fates(
+    dialect: str, tried: Iterable[Sample], told: Callable[[Json, str, str], Told], silent: Mapping[str, str]
+) -> Fates:
+    """Each field's fate on the way to each other dialect."""
     return {
         sample.path: tuple(
-            fate(
-                sample.path,
-                told_answer(sample.present, dialect, target),
-                told_answer(sample.absent, dialect, target),
-                silent,
-            )
-            for target in targets(dialect)
+            fate(sample.path, told(sample.present, dialect, to), told(sample.absent, dialect, to), silent)
+            for to in targets(dialect)
         )
-        for sample in answer_samples(dialect)
+        for sample in tried
     }
 
 

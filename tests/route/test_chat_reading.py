@@ -507,4 +507,5 @@ def test_deep_arguments() -> None:
 def test_a_long_url_takes_no_longer_than_its_length(url: str) -> None:
     """What is no data URL is passed as a URL; a search that grew with the square would not end here."""
     part = {"type": "image_url", "image_url": {"url": url}}
-    ChatConversion().read_request({"messages": [{"role": "user", "content": [part]}]})
+    (turn,) = ChatConversion().read_request({"messages": [{"role": "user", "content": [part]}]}).turns
+    assert [part.url for part in turn.parts if isinstance(part, Image)] == [url]
