@@ -36,7 +36,11 @@ PASSTHROUGH = "passthrough"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who asked for an inference, and how. The same on the inference and on each of its facts."""
+    """Who asked for an inference, and how. The same on the inference and on each of its facts.
+
+    `tool_loop`: what the guard against repeated tool calls did about the request (`warn`, `inject`,
+    `break`), if anything.
+    """
 
     caller: str
     tenant: str
@@ -49,6 +53,7 @@ class Origin:
     tools_requested: bool = False
     size: str = ""
     pinned: bool = False
+    tool_loop: str = ""
 
     @property
     def is_inference(self) -> bool:
@@ -90,7 +95,7 @@ class Fact:
     `at` is when it was written down, and decides the minute it is counted in. `closes` is set on the
     last fact of an inference and says how that ended. `cost_usd` is None when unknown, never 0 for it.
     `dropped`: paths of what the route was not told, or (`answer.`) the caller. `repaired`: names of faults of
-    the provider's answer that were mended.
+    the provider's answer that were mended. `retry_after_ms`: for how long the provider asked us to stay away.
     """
 
     inference_id: str
@@ -108,6 +113,7 @@ class Fact:
     http_status: int | None = None
     latency_ms: int | None = None
     ttft_ms: int | None = None
+    retry_after_ms: int | None = None
     usage: Usage | None = None
     estimated: bool = False
     tool_calls: int = 0
@@ -122,6 +128,16 @@ class Fact:
     @property
     def route(self) -> str:
         return route_key(self.provider, self.model, self.served_by)
+
+    @property
+    def destination(self) -> str:
+        """The route key of provider and model, whatever backend served it: what a config calls a route."""
+        return route_key(self.provider, self.model)
+
+    @property
+    def order(self) -> tuple[int, str, int]:
+        """Where it stands among all facts: folds read them in this order."""
+        return self.at, self.inference_id, self.n
 
     @property
     def ok(self) -> bool:

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from ledger.ids import SHARDS, shard_of
 from ledger.items import Fact
-from ledger.moments import day_of, minute_of, month_of
+from ledger.moments import day_of, hour_of, minute_of, month_of
 
 INFERENCE_SK = "inference"
 OPEN_PREFIX = "open#"
@@ -69,6 +69,11 @@ def api_key_pk(digest: str) -> str:
     return f"key#{digest}"
 
 
+def probe_pk(route: str) -> str:
+    """Who may try a route that has rested."""
+    return f"probe#{route}"
+
+
 def spend_pk(scope_kind: str, month: str) -> str:
     """All spend of one kind of scope in one month: `spend#provider#2026-11`."""
     return f"spend#{scope_kind}#{month}"
@@ -85,10 +90,15 @@ def scopes(fact: Fact) -> list[tuple[str, str]]:
     named = [
         ("provider", fact.provider),
         ("caller", origin.caller),
-        ("agent", f"{_in_path(origin.tenant)}/{_in_path(origin.agent)}" if origin.agent else ""),
+        ("agent", agent_scope(origin.tenant, origin.agent) if origin.agent else ""),
         ("tenant", origin.tenant),
     ]
     return [*((kind, name) for kind, name in named if name), ("all", "all")]
+
+
+def agent_scope(tenant: str, agent: str) -> str:
+    """An agent's name among those of all tenants: `acme-inc/coder`."""
+    return f"{_in_path(tenant)}/{_in_path(agent)}"
 
 
 def _in_path(part: str) -> str:
@@ -99,3 +109,23 @@ def _in_path(part: str) -> str:
 def spend_keys(fact: Fact) -> list[tuple[str, str]]:
     month, day = month_of(fact.at), day_of(fact.at)
     return [(spend_pk(kind, month), spend_sk(name, day)) for kind, name in scopes(fact)]
+
+
+def activity_pk(scope_kind: str, name: str) -> str:
+    """One tenant's or agent's hours: `activity#tenant#acme-inc`; its sort keys are hours. Names as in `scopes`."""
+    return f"activity#{scope_kind}#{fit(escape(name))}"
+
+
+def activity_pk_beside(spend_pk: str, spend_sk: str) -> str | None:
+    """The activity of the scope that a spend item is about; None where none is kept."""
+    scope_kind, name = spend_pk.split("#")[1], spend_sk.rpartition("#")[0]
+    return f"activity#{scope_kind}#{name}" if scope_kind in ACTIVITY_KINDS else None
+
+
+def activity_keys(fact: Fact) -> list[tuple[str, str]]:
+    hour = hour_of(fact.at)
+    return [(activity_pk(kind, name), hour) for kind, name in scopes(fact) if kind in ACTIVITY_KINDS]
+
+
+ACTIVITY_KINDS = ("tenant", "agent")
+"""The kinds of scopes whose activity is kept."""

@@ -1,12 +1,15 @@
 """Instants. Inside, time is one integer: milliseconds since the Unix epoch, UTC.
 
-Only the names of minutes and days, which are parts of keys, are text.
+Only the names of minutes, hours and days, which are parts of keys, are text.
 """
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
+SECOND_MS = 1_000
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 
@@ -21,17 +24,28 @@ def _utc(at_ms: int) -> datetime:
 
 def minute_of(at_ms: int) -> str:
     """The UTC minute of an instant, `2026-11-20T13:18`. Sorts as time does."""
-    return _utc(at_ms).strftime("%Y-%m-%dT%H:%M")
+    return _minute(at_ms // MINUTE_MS)
+
+
+@lru_cache(maxsize=4096)
+def _minute(number: int) -> str:
+    """Of the minute's number since the epoch. Kept, since each fact is put under a few such names."""
+    return _utc(number * MINUTE_MS).strftime("%Y-%m-%dT%H:%M")
+
+
+def hour_of(at_ms: int) -> str:
+    """The UTC hour of an instant, `2026-11-20T13`."""
+    return minute_of(at_ms)[:13]
 
 
 def day_of(at_ms: int) -> str:
     """The UTC day of an instant, `2026-11-20`."""
-    return _utc(at_ms).strftime("%Y-%m-%d")
+    return minute_of(at_ms)[:10]
 
 
 def month_of(at_ms: int) -> str:
     """The UTC month of an instant, `2026-11`."""
-    return _utc(at_ms).strftime("%Y-%m")
+    return minute_of(at_ms)[:7]
 
 
 def minute_start_ms(minute: str) -> int:

@@ -1,5 +1,6 @@
 """The route key: one destination as one string, the same in facts, folds, plans and receipts."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -19,11 +20,13 @@ def _unescape(part: str) -> str:
     return part.replace("%7C", "|").replace("%25", "%")
 
 
+@lru_cache(maxsize=4096)
 def route_key(provider: str | None, model: str | None, served_by: str | None = None) -> str:
     """`provider|model|served_by`; a missing part is the empty string, never `None`."""
     return "|".join((_escape(provider), _escape(model), _escape(served_by)))
 
 
+@lru_cache(maxsize=4096)
 def parse_route_key(key: str) -> RouteKey:
     """The parts of a key made by `route_key`. ValueError when it is not one."""
     parts = key.split("|")

@@ -4,16 +4,20 @@ The item is `views.ROUTES_PK`, `views.SNAPSHOT_SK`; its attribute `blob` holds `
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
-from ledger.folds import merge_all
-from ledger.folds.route_stats import WINDOW_MS, RouteStats, route_stats
+from ledger.folds import Fold, fold_facts
+from ledger.folds.adaptive import Pace
+from ledger.folds.cooldown import Cooldowns
+from ledger.folds.health import Health
+from ledger.folds.route_stats import WINDOW_MS, RouteStats
 from ledger.folds.spend import Spend
+from ledger.folds.tools import ToolEvidence
 from ledger.items import Fact
 from ledger.moments import day_of, month_of, period_of
 
@@ -27,12 +31,18 @@ class Snapshot:
 
     `routes` merges the whole minutes from the one that holds `as_of - WINDOW_MS` on, so its window is up to
     a minute longer than 15 minutes. `spend` has the day and the month of `as_of`, under their names: a name
-    that is not there means nothing was spent, which is also how a new period begins.
+    that is not there means nothing was spent, which is also how a new period begins. `tools` are the minutes of
+    its own window, `health` and `cooldowns` this day and the day before, `pace` the seconds since the minute two
+    before that of `as_of` began.
     """
 
     as_of: int = 0
     routes: RouteStats = field(default_factory=RouteStats)
     spend: SpendByPeriod = field(default_factory=dict)
+    tools: ToolEvidence = field(default_factory=ToolEvidence)
+    health: Health = field(default_factory=Health)
+    cooldowns: Cooldowns = field(default_factory=Cooldowns)
+    pace: Pace = field(default_factory=Pace)
 
     def spent_usd(self, provider: str, period: str, now: int) -> Decimal:
         """Dollars spent at a provider in the UTC `day` or `month` that holds `now`."""
@@ -41,7 +51,8 @@ class Snapshot:
     def pack(self) -> bytes:
         """Compressed JSON; money in it is decimal text, so it comes back exact."""
         spend = {name: {p: s.pack() for p, s in periods.items()} for name, periods in self.spend.items()}
-        document = {"as_of": self.as_of, "routes": self.routes.pack(), "spend": spend}
+        parts = {name: getattr(self, name).pack() for name in _FOLDS}
+        document = {"as_of": self.as_of, "spend": spend, **parts}
         return zlib.compress(orjson.dumps(document, default=str))
 
     @classmethod
@@ -52,8 +63,18 @@ class Snapshot:
             name: {period: Spend.unpack(packed) for period, packed in periods.items()}
             for name, periods in document["spend"].items()
         }
-        return cls(document["as_of"], RouteStats.unpack(document["routes"]), spend)
+        parts: dict[str, Any] = {name: fold.unpack(document.get(name, {})) for name, fold in _FOLDS.items()}
+        return cls(as_of=document["as_of"], spend=spend, **parts)
 
+
+_FOLDS: dict[str, type[Fold]] = {
+    "routes": RouteStats,
+    "tools": ToolEvidence,
+    "health": Health,
+    "cooldowns": Cooldowns,
+    "pace": Pace,
+}
+"""The parts that are folds over all facts of their window."""
 
 EMPTY = Snapshot()
 """Before the first rollup: nothing is known."""
@@ -66,12 +87,23 @@ def add_spend(spend: SpendByPeriod, provider: str, period: str, more: Spend) -> 
 
 
 def add_facts(snapshot: Snapshot, facts: Iterable[Fact]) -> Snapshot:
-    """A snapshot with more facts, whatever their instants; `as_of` stays."""
-    spend, routes = snapshot.spend, snapshot.routes
+    """A snapshot with more facts, in any order but newer than those that are in it; `as_of` stays.
+
+    One that is older than what is in it already, is counted as if it were newer: `health` may say that a success
+    came after a fault when it came before it.
+    """
+    ordered = sorted(facts, key=lambda fact: fact.order)
+    return _with_facts(snapshot, ordered, routes=ordered)
+
+
+def _with_facts(snapshot: Snapshot, facts: Sequence[Fact], *, routes: Sequence[Fact]) -> Snapshot:
+    """With facts in their order, those of `routes` in the part of that name."""
+    spend = snapshot.spend
     for fact in facts:
-        routes = routes.merge(RouteStats.of(fact))
         spend = _with_cost(spend, fact)
-    return replace(snapshot, routes=routes, spend=spend)
+    of = {name: routes if name == "routes" else facts for name in _FOLDS}
+    parts = {name: getattr(snapshot, name).merge(fold_facts(fold, of[name])) for name, fold in _FOLDS.items()}
+    return replace(snapshot, spend=spend, **parts)
 
 
 def _with_cost(spend: SpendByPeriod, fact: Fact) -> SpendByPeriod:
@@ -85,13 +117,12 @@ def _with_cost(spend: SpendByPeriod, fact: Fact) -> SpendByPeriod:
 def with_own(snapshot: Snapshot, facts: Iterable[Fact], now: int) -> Snapshot:
     """The snapshot and, of a router's own facts, those that it cannot hold yet (`at > as_of`).
 
-    `now` (ms) ends the statistics' window: a snapshot that is wholly older says nothing about routes any
-    more. Spend goes by period names, so nothing leaks from one period into the next. To be called on a
-    snapshot as it was read: a second call on the result would count the same facts again.
+    `now` (ms) ends the window of `routes`: a snapshot that is wholly older says nothing there any more, nor do
+    older facts. The other parts keep time themselves: spend by the names of its periods, the others by the
+    instants in them. To be called on a snapshot as it was read: a second call on the result would count the same
+    facts again.
     """
-    newer = [fact for fact in facts if fact.at > snapshot.as_of]
-    fresh = snapshot.routes if snapshot.as_of >= now - WINDOW_MS else RouteStats()
-    spend = snapshot.spend
-    for fact in newer:
-        spend = _with_cost(spend, fact)
-    return replace(snapshot, routes=merge_all(RouteStats, (fresh, route_stats(newer, now))), spend=spend)
+    newer = sorted((fact for fact in facts if fact.at > snapshot.as_of), key=lambda fact: fact.order)
+    cutoff = now - WINDOW_MS
+    known = snapshot if snapshot.as_of >= cutoff else replace(snapshot, routes=RouteStats())
+    return _with_facts(known, newer, routes=[fact for fact in newer if fact.at >= cutoff])

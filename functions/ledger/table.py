@@ -39,6 +39,7 @@ _TRY_SHARE = 0.3
 _MIN_TRY_S = 0.5
 _MAX_PAUSE_S = 0.25
 _KEEPALIVE_S = 10
+_CLAIM_KEPT_S = 86_400
 
 
 # The library logs each way of finding credentials that fails; what matters of that is in the StoreError.
@@ -256,6 +257,18 @@ class Table:
             key = key & RangeKey("sk").begins_with(prefix)
         items = await self._query(self.views, key, consistent_read=consistent)
         return [records.item_view(item) for item in items]
+
+    # Probes
+
+    async def claim_probe(self, route: str, *, now: int, until: int) -> bool:
+        """Whether the caller alone may probe a route until then. False while somebody else's claim lasts."""
+        item = {
+            "pk": keys.probe_pk(route),
+            "sk": "probe",
+            "until": until,
+            "expires_at": until // 1000 + _CLAIM_KEPT_S,
+        }
+        return await self._put(self.views, item, F("pk").does_not_exist() | F("until").lte(now))
 
     # API keys
 

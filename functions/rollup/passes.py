@@ -17,7 +17,7 @@ from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_betwee
 from ledger.table import StoreError, Table
 from ledger.views import STEP_MINUTES, View, ViewItem, ViewKey, advance, derive
 from rollup.marks import SEALED, move_mark, read_mark
-from rollup.snapshot import write_snapshot
+from rollup.snapshot import pace_of, pace_since, write_snapshot
 from rollup.together import Incomplete, apart, together
 
 GRACE_MS = 120_000
@@ -69,6 +69,8 @@ class _Pass:
     seal: str
     report: PassReport
     failed: dict[Place, Exception] = field(default_factory=dict)
+    recent: list[Fact] = field(default_factory=list)
+    """Those that `pace_since` asks for."""
 
 
 async def run_pass(
@@ -94,7 +96,7 @@ async def run_pass(
     todo = minutes_between(next_minute(mark), minute_of(as_of))
     for begin in range(0, len(todo), step_minutes):
         await _step(this, todo[begin : begin + step_minutes])
-    report = replace(this.report, snapshot=await write_snapshot(table, as_of))
+    report = replace(this.report, snapshot=await write_snapshot(table, as_of, pace_of(this.recent)))
     if this.failed:
         raise PassIncomplete({" ".join(key): e for (_view, key), e in this.failed.items()}, report)
     return report
@@ -115,6 +117,7 @@ async def _step(this: _Pass, minutes: list[str]) -> None:
     table, report, seal = this.table, this.report, min(this.seal, minutes[-1])
     as_of = min(report.as_of, minute_start_ms(minutes[-1]) + MINUTE_MS - 1)
     facts = await facts_of(table, minutes, as_of)
+    this.recent += [fact for fact in facts if fact.at >= pace_since(report.as_of)]
     derived = {place: states for place, states in derive(facts).items() if place not in this.failed}
     written, failed = await _write_views(table, derived, seal=seal, as_of=as_of)
     this.failed |= failed
@@ -131,11 +134,9 @@ async def _step(this: _Pass, minutes: list[str]) -> None:
     )
 
 
-def new_item(view: View, key: ViewKey, first_minute: str) -> ViewItem:
-    """An item that is not stored yet. `first_minute` decides when one of a short-lived view expires."""
-    kept = view.kept_ms
-    expires_at = None if kept is None else (minute_start_ms(first_minute) + kept) // 1000
-    return ViewItem(key, view.name, expires_at=expires_at)
+def new_item(view: View, key: ViewKey, minute: str) -> ViewItem:
+    """An item that is not stored yet. `minute`: any that is counted in it, which says when it expires."""
+    return ViewItem(key, view.name, expires_at=view.expires_at(minute))
 
 
 async def _write_views(

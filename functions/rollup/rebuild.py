@@ -1,8 +1,8 @@
 """Whole days of views derived anew from the ledger's facts alone.
 
 It works on sealed minutes only; open ones stay with the live rollup, which may run meanwhile. Items that no
-fact supports any more are removed where a query finds them: spend, and the minutes of the route statistics.
-A session's item without any fact could be found by a scan only, so such an item stays.
+fact supports any more are removed where a query finds them: spend, the minutes and days of routes, and the hours
+of those who have spend. A session's item without any fact could be found by a scan only, so such an item stays.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ledger.folds import Fold
 from ledger.items import Fact
-from ledger.keys import spend_pk
+from ledger.keys import activity_pk_beside, spend_pk
 from ledger.moments import (
     DAY_MS,
     MINUTE_MS,
@@ -24,7 +24,7 @@ from ledger.moments import (
 )
 from ledger.records import FACTS_KEPT_S
 from ledger.table import StoreError, Table
-from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, derive, minute_sks
+from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, day_sks, derive, minute_sks
 from rollup.marks import SEALED, read_mark
 from rollup.passes import START_MS, Place, facts_of, new_item
 from rollup.together import together
@@ -192,13 +192,35 @@ def _is_over(day: _Day) -> bool:
 
 
 def _expired(view: View, minute: str, now: int) -> bool:
-    return view.kept_ms is not None and minute_start_ms(minute) + view.kept_ms <= now
+    expires_at = view.expires_at(minute)
+    return expires_at is not None and expires_at * 1000 <= now
 
 
 async def _stored_places(table: Table, day: _Day) -> list[Place]:
     """What is stored of the day, as far as queries find it."""
+    spend = await _spend_items(table, day)
+    minutes = minute_sks(f"{day.name}T00:00", day.through)
+    routes = [
+        item
+        for between in (minutes, day_sks(day.name, day.name))
+        for item in await table.query_views(ROUTES_PK, between=between)
+    ]
+    activity = await _activity_items(table, day, spend)
+    return [(_VIEW[item.view], item.key) for item in (*spend, *routes, *activity)]
+
+
+async def _spend_items(table: Table, day: _Day) -> list[ViewItem]:
     month = month_of(day_start_ms(day.name))
     partitions = await together(table.query_views, [spend_pk(kind, month) for kind in SCOPE_KINDS])
-    spend = [i for items in partitions for i in items if i.key.sk.rpartition("#")[2] == day.name]
-    routes = await table.query_views(ROUTES_PK, between=minute_sks(f"{day.name}T00:00", day.through))
-    return [(_VIEW[item.view], item.key) for item in (*spend, *routes)]
+    return [item for items in partitions for item in items if item.key.sk.rpartition("#")[2] == day.name]
+
+
+async def _activity_items(table: Table, day: _Day, spend: Iterable[ViewItem]) -> list[ViewItem]:
+    """The day's hours of all tenants and agents that have spend on it, or that its facts name."""
+    named = {key.pk for view, key in day.states if view.name == "activity"}
+    pks = named | {pk for item in spend if (pk := activity_pk_beside(*item.key))}
+
+    async def hours(pk: str) -> list[ViewItem]:
+        return await table.query_views(pk, between=(f"{day.name}T00", day.through))
+
+    return [item for items in await together(hours, sorted(pks)) for item in items]

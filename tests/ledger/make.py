@@ -1,6 +1,7 @@
 """Facts for tests: plain ones with a few fields given, and any at all for property tests."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -47,17 +48,25 @@ def _call(rng: random.Random, at: int) -> Fact:
         caller=rng.choice(["amy", "bob"]),
         session=rng.choice(["", "s1", "s2"]),
         agent=rng.choice(["", "coder"]),
+        stream=rng.random() < 0.5,
+        tools_requested=rng.random() < 0.5,
+        size=rng.choice(["s", "m"]),
     )
+    ok = rng.random() < 0.6
+    failed: dict[str, Any] = {"kind": rng.choice([Kind.SERVER_ERROR, Kind.OUT_OF_MEMORY, Kind.INVALID_REQUEST])}
     cost = rng.choice([None, Decimal(rng.randrange(10**9)) / 10**9])
     return fact(
         at,
         inference_id=new_inference_id(at, rng.getrandbits(74)),
         origin=origin,
-        ok=rng.random() < 0.8,
+        ok=ok,
+        **({} if ok else failed),
+        retry_after_ms=None if ok else rng.choice([None, 30_000]),
+        tool_calls=rng.randrange(2),
         provider=rng.choice(["acme", "other|er"]),
         model=rng.choice(["small", "large"]),
         latency_ms=rng.randrange(5000),
-        usage=Usage(rng.randrange(10_000), rng.randrange(100), output=rng.randrange(1000)),
+        usage=Usage(rng.randrange(10_000), rng.randrange(3), rng.randrange(3), output=rng.randrange(1000)),
         cost_usd=cost,
         saved_usd=cost,
         closes=rng.choice(list(Ending)),
@@ -88,6 +97,7 @@ ORIGINS = st.builds(
     tools_requested=st.booleans(),
     size=TEXT,
     pinned=st.booleans(),
+    tool_loop=st.sampled_from(["", "warn", "inject"]),
 )
 USAGES = st.builds(Usage, *[COUNT] * 6)
 FACTS = st.builds(
@@ -107,6 +117,7 @@ FACTS = st.builds(
     http_status=optional(st.integers(100, 599)),
     latency_ms=optional(st.integers(0, 10**7)),
     ttft_ms=optional(st.integers(0, 10**7)),
+    retry_after_ms=optional(st.integers(0, 10**7)),
     usage=optional(USAGES),
     estimated=st.booleans(),
     tool_calls=st.integers(0, 100),
@@ -116,3 +127,30 @@ FACTS = st.builds(
     price_version=TEXT,
     closes=optional(st.sampled_from(Ending)),
 )
+CALLS = st.builds(
+    fact,
+    at=st.integers(NOW - 200_000, NOW + 200_000) | st.integers(NOW, NOW + 3_000),
+    inference_id=st.builds(new_inference_id, st.just(NOW), st.integers(0, 99)),
+    origin=st.builds(
+        replace,
+        st.just(ORIGIN),
+        stream=st.booleans(),
+        size=st.sampled_from(["s", "m"]),
+        tools_requested=st.booleans(),
+    ),
+    provider=st.sampled_from(["acme", "acme", "other"]),
+    served_by=st.sampled_from(["", "east"]),
+    ok=st.booleans(),
+    latency_ms=optional(st.integers(0, 5_000)),
+    retry_after_ms=optional(st.integers(0, 7_200_000)),
+    usage=optional(st.builds(Usage, *[st.integers(0, 2)] * 6)),
+    tool_calls=st.integers(0, 1),
+    cost_usd=optional(st.decimals(0, 9, places=6)),
+    closes=optional(st.sampled_from(Ending)),
+)
+"""Attempts that have much in common: a few routes, within minutes and often within the same second."""
+
+
+def in_order(facts: Iterable[Fact]) -> list[Fact]:
+    """As folds read them."""
+    return sorted(facts, key=lambda one: one.order)

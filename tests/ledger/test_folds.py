@@ -1,6 +1,6 @@
 """What the folds say, and that it does not matter how the facts were split."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
@@ -13,39 +13,78 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.folds import Fold, fold_facts, merge_all
-from ledger.folds.route_stats import BACKENDS, OTHERS, RouteStats, route_stats
+from ledger.folds.activity import Activity
+from ledger.folds.adaptive import Pace
+from ledger.folds.bounded import OTHERS
+from ledger.folds.cache import CacheOutcomes
+from ledger.folds.cooldown import Cooldowns
+from ledger.folds.daily import DailyUsage
+from ledger.folds.health import Health
+from ledger.folds.route_stats import BACKENDS, RouteStats, route_stats
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS, Session
 from ledger.folds.sketch import Durations
 from ledger.folds.spend import Spend
+from ledger.folds.tools import ToolEvidence
+from ledger.folds.wasted import Wasted
 from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
 from ledger.records import fact_item
 from ledger.routes import parse_route_key
+from ledger.snapshot import Snapshot
 from ledger.usage import Usage
-from ledger.views import derive
-from tests.ledger.make import FACTS, MINUTE, NOW, ORIGIN, fact
+from ledger.views import VIEWS, RouteDay, RouteMinute, SpendDay, derive
+from tests.ledger.make import CALLS, FACTS, MINUTE, NOW, ORIGIN, fact, in_order
 
-EVERY_FOLD = pytest.mark.parametrize("fold", [RouteStats, Session, Spend])
+FOLDS = [
+    *(RouteStats, Session, Spend, ToolEvidence, Health, Cooldowns, Pace, CacheOutcomes, DailyUsage, Wasted),
+    *(Activity, RouteMinute, RouteDay, SpendDay),
+]
+EVERY_FOLD = pytest.mark.parametrize("fold", FOLDS)
+MANY = st.lists(FACTS | CALLS | CALLS, max_size=16).map(in_order)
+
+
+def test_no_kept_fold_is_forgotten() -> None:
+    """Whatever is kept, or part of the snapshot, is held to the rules of folds here."""
+    assert {view.fold for view in VIEWS} <= set(FOLDS)
+    assert set(snapshot_folds()) <= set(FOLDS)
+
+
+def snapshot_folds() -> list[type]:
+    return [f.type for f in fields(Snapshot) if f.name not in {"as_of", "spend"} and isinstance(f.type, type)]
 
 
 @EVERY_FOLD
-@given(facts=st.lists(FACTS, max_size=12), cut=st.integers(0, 12), second=st.integers(0, 12))
+@given(facts=MANY, cut=st.integers(0, 16), second=st.integers(0, 16))
 def test_any_split_gives_the_same_state(fold: type[Fold], facts: list[Fact], cut: int, second: int) -> None:
-    """fold(all) = merge(fold(a), fold(b)), and of three parts it does not matter which two come first."""
+    """In order, fold(all) = merge(fold(a), fold(b)); of three parts it does not matter which two come first."""
     first, last = sorted((min(cut, len(facts)), min(second, len(facts))))
     a, b, c = (fold_facts(fold, part) for part in (facts[:first], facts[first:last], facts[last:]))
     whole = fold_facts(fold, facts)
     assert a.merge(b).merge(c) == whole
     assert a.merge(b.merge(c)) == whole
     assert fold().merge(whole) == whole == whole.merge(fold())
+    assert reduce(lambda state, one: state.merge(fold.of(one)), facts, fold()) == whole
 
 
 @EVERY_FOLD
-@given(facts=st.lists(FACTS, max_size=8))
+@given(facts=MANY, more=MANY)
+def test_what_was_packed_merges_like_what_was_not(fold: type[Fold], facts: list[Fact], more: list[Fact]) -> None:
+    """On either side, and packed again it is the same to the last value: else each pass would write it anew."""
+    a, b = fold_facts(fold, facts), fold_facts(fold, more)
+    packed_a, packed_b = fold.unpack(a.pack()), fold.unpack(b.pack())
+    assert packed_a.merge(b) == a.merge(packed_b) == packed_a.merge(packed_b) == a.merge(b)
+    assert packed_a.merge(packed_b).pack() == a.merge(b).pack()
+    assert packed_a == a, "merging changes neither part"
+    assert packed_b == b
+
+
+@EVERY_FOLD
+@given(facts=MANY)
 def test_a_state_comes_back_as_it_was(fold: type[Fold], facts: list[Fact]) -> None:
     """Packed and unpacked is the same state, so that a minute can be sealed onto a stored one."""
     state = fold_facts(fold, facts)
     assert fold.unpack(state.pack()) == state
+    assert fold.unpack(state.pack()).pack() == state.pack()
     assert fold.unpack({}) == fold()
 
 
@@ -149,15 +188,16 @@ def test_what_may_have_been_used_is_unpriced() -> None:
 
 @pytest.mark.parametrize("dialect", [COUNT_TOKENS, PASSTHROUGH])
 def test_what_is_no_inference_says_nothing_of_a_route(dialect: str) -> None:
-    """No statistics, no warm route, no turn of a session, no call; but an attempt, and what it cost."""
+    """No statistics, no warm route, no turn of a session, no call; but an attempt, and what it cost whom."""
     one = fact(origin=replace(ORIGIN, dialect=dialect), latency_ms=1, cost_usd=Decimal(2), closes=Ending.OK)
     failed = fact(origin=one.origin, ok=False, cost_usd=Decimal(0), closes=Ending.ERROR)
     assert fold_facts(RouteStats, [one, failed]) == RouteStats()
     assert fold_facts(Session, [one, failed]) == Session()
     assert fold_facts(Spend, [one, failed]) == Spend(cost_usd=Decimal(2), attempts=2)
+    assert fold_facts(Activity, [one, failed]) == Activity(cost_usd=Decimal(2))
     assert (one.session, fact().session) == ("", ORIGIN.session)
     assert "by_session" not in fact_item(one)
-    assert {view.name for view, _key in derive([one, failed])} == {"spend"}
+    assert {view.name for view, _key in derive([one, failed])} == {"spend", "activity"}
 
 
 def test_a_count_is_free_and_a_call_passed_through_is_not() -> None:
@@ -172,16 +212,21 @@ def test_a_count_is_free_and_a_call_passed_through_is_not() -> None:
 
 @EVERY_FOLD
 @given(
-    facts=st.lists(FACTS, max_size=8),
+    facts=MANY,
     place=st.integers(0, 8),
     dialect=st.sampled_from([COUNT_TOKENS, PASSTHROUGH]),
 )
 def test_no_inference_changes_no_statistic(fold: type[Fold], facts: list[Fact], place: int, dialect: str) -> None:
-    """Put anywhere among others, it is as if it were not there; of spend the calls alone."""
+    """Put anywhere among others, it is as if it were not there; what was spent on it is another matter."""
     extra = fact(origin=replace(ORIGIN, dialect=dialect), closes=Ending.ERROR, served_by="x", latency_ms=5)
     mixed, plain = fold_facts(fold, [*facts[:place], extra, *facts[place:]]), fold_facts(fold, facts)
+    if isinstance(mixed, SpendDay) and isinstance(plain, SpendDay):
+        assert (mixed.usage, mixed.wasted) == (plain.usage, plain.wasted)
+        mixed, plain = mixed.spend, plain.spend
     if isinstance(mixed, Spend) and isinstance(plain, Spend):
         assert (mixed.calls, mixed.attempts) == (plain.calls, plain.attempts + 1)
+    elif isinstance(mixed, Activity) and isinstance(plain, Activity):
+        assert replace(mixed, unpriced=0) == replace(plain, unpriced=0)
     else:
         assert mixed == plain
 

@@ -24,6 +24,14 @@ def test_a_fact_as_an_item_and_back(one: Fact) -> None:
     assert not {None, ""} & {v for v in pack_fact(one).values() if not isinstance(v, dict)}
 
 
+def test_what_is_seldom_said_costs_nothing_when_it_is_not() -> None:
+    """A wait that a provider asked for, even of 0 ms, and what the tool-loop guard did: stored where they are."""
+    plain = pack_fact(fact())
+    assert not plain.keys() & {"retry_after_ms", "tool_loop"}
+    told = pack_fact(fact(ok=False, retry_after_ms=0, origin=replace(ORIGIN, tool_loop="inject")))
+    assert (told["retry_after_ms"], told["tool_loop"]) == (0, "inject")
+
+
 def test_what_a_newer_writer_adds_is_passed_over() -> None:
     """An older reader understands the rest."""
     one = fact()

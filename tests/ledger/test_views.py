@@ -1,13 +1,18 @@
 """How minutes are added to a view item: replaced while open, folded in once."""
 
 import itertools
+from dataclasses import replace
 
+import pytest
+
+from ledger.folds.health import Health
 from ledger.folds.spend import Spend
+from ledger.folds.wasted import Wasted
 from ledger.outcomes import Outcome
-from ledger.views import ViewItem, ViewKey, advance, derive, minute_sks
-from tests.ledger.make import MINUTE, NOW, fact, traffic
+from ledger.views import VIEWS, SpendDay, ViewItem, ViewKey, advance, day_sks, derive, minute_sks
+from tests.ledger.make import MINUTE, NOW, ORIGIN, fact, traffic
 
-ITEM = ViewItem(ViewKey("spend#all#2026-11", "all#2026-11-20"), "spend")
+ITEM = ViewItem(ViewKey("p", "s"), "none of those that are kept")
 
 
 def calls(count: int) -> Spend:
@@ -68,7 +73,14 @@ def test_each_destination_has_an_item_of_its_own() -> None:
         fact(model="a|b"),
         fact(provider="other", n=0, outcome=Outcome.REFUSED),
     ]
-    minutes = {key.sk for view, key in derive(facts) if view.name == "routes"}
+    minutes, days = (
+        {key.sk for view, key in derive(facts) if view.name == name} for name in ("routes", "route_days")
+    )
+    assert days == {"day#2026-11-20#acme|small|", "day#2026-11-20#acme|a%7Cb|"}
+    first, last = day_sks("2026-11-19", "2026-11-20")
+    assert all(first < sk < last for sk in days)
+    for day in ("2026-11-19", "2026-11-21"):
+        assert not any(a <= sk <= b for sk in days for a, b in [day_sks(day, day)])
     assert minutes == {"minute#2026-11-20T13:18#acme|small|", "minute#2026-11-20T13:18#acme|a%7Cb|"}
     first, last = minute_sks("2026-11-20T13:17", "2026-11-20T13:18")
     assert all(first < sk < last for sk in minutes)
@@ -79,5 +91,53 @@ def test_each_destination_has_an_item_of_its_own() -> None:
 def test_a_fact_without_a_session_has_no_session_view() -> None:
     """And one with a session is under its caller and day."""
     anonymous = fact(origin=fact().origin.__class__("amy", "t", "chat"))
-    assert {view.name for view, _ in derive([anonymous])} == {"routes", "spend"}
+    assert {view.name for view, _ in derive([anonymous])} == {"routes", "route_days", "spend", "activity"}
     assert ViewKey("session#amy#s1", "2026-11-20") in {key for _, key in derive([fact()])}
+
+
+def test_a_part_of_what_is_kept_together_can_be_read_alone() -> None:
+    """An item of several folds as a whole, or one of them; where it says nothing of that one, it is empty."""
+    place, minutes = next(
+        (p, m) for p, m in derive([fact(NOW), fact(NOW + MINUTE)]).items() if p[0].name == "spend"
+    )
+    item = advance(ViewItem(place[1], "spend"), SpendDay, minutes, seal=min(minutes), as_of=1)
+    assert item.state(SpendDay).spend == item.state(Spend) == Spend(attempts=2, unpriced=2)
+    assert item.state(Wasted) == Wasted()
+    assert "wasted" not in item.sealed, "what is empty is not stored"
+    with pytest.raises(LookupError, match="SpendDay has no Health"):
+        item.state(Health)
+
+
+def test_open_minutes_are_merged_in_their_order() -> None:
+    """A table gives back a map in any order; whether a success clears faults depends on theirs."""
+    facts = [fact(NOW, ok=False), fact(NOW + MINUTE), fact(NOW + 2 * MINUTE, ok=False)]
+    place, minutes = next((p, m) for p, m in derive(facts).items() if p[0].name == "route_days")
+    item = advance(ViewItem(place[1], "route_days"), place[0].fold, minutes, seal="", as_of=1)
+    for order in itertools.permutations(item.open.items()):
+        faults = replace(item, open=dict(order)).state(Health).get("acme|small|")
+        assert faults.first == (NOW + 2 * MINUTE,)
+
+
+def test_whose_activity_is_kept_by_the_hour() -> None:
+    """A tenant's and its agent's, under names that stay apart whatever they contain."""
+    one = fact(origin=replace(ORIGIN, tenant="a#b", agent="c/d"))
+    keys = {key for view, key in derive([one]) if view.name == "activity"}
+    assert keys == {
+        ("activity#tenant#a%23b", "2026-11-20T13"),
+        ("activity#agent#a%23b/c%252Fd", "2026-11-20T13"),
+    }
+
+
+@pytest.mark.parametrize("minute", ["2026-11-20T13:00", "2026-11-20T13:18", "2026-11-20T13:59"])
+def test_when_an_item_expires_does_not_depend_on_which_minute_came_first(minute: str) -> None:
+    """By what its key names, so that a rebuild sets the same instant: the minute, the day, the hour."""
+    start = NOW // MINUTE * MINUTE
+    hour, day = start - 18 * MINUTE, start - (13 * 60 + 18) * MINUTE
+    ends = {view.name: view.expires_at(minute) for view in VIEWS}
+    assert ends == {
+        "routes": (hour + int(minute[-2:]) * MINUTE) // 1000 + 86_400,
+        "route_days": day // 1000 + 40 * 86_400,
+        "session": None,
+        "spend": None,
+        "activity": hour // 1000 + 3 * 86_400,
+    }

@@ -30,6 +30,7 @@ async def test_a_session_request_costs_at_most_8_write_units(any_store_url: str)
         stream=True,
         tools_requested=True,
         size="32k-128k",
+        tool_loop="inject",
     )
     opened = inference(origin=origin, attempts=0, plan=bytes(PLAN_BYTES))
     started = Started(1, "openrouter", "m" * 40, NOW)
@@ -45,6 +46,7 @@ async def test_a_session_request_costs_at_most_8_write_units(any_store_url: str)
         http_status=200,
         latency_ms=12_345,
         ttft_ms=678,
+        retry_after_ms=3_600_000,
         usage=Usage(123_456, 234_567, 34_567, 4_567, 5_678, 789),
         tool_calls=3,
         cost_usd=Decimal("1.234567890123"),

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from ledger.folds.spend import Spend
 from ledger.items import Fact
 from ledger.moments import now_ms
 from ledger.outcomes import Ending
 from ledger.table import StoreError, Table, open_table
-from ledger.views import ViewKey
+from ledger.views import SpendDay, ViewKey
 from local.stack import ROOT
 from rollup import handler as rim
 from rollup.handler import handler, run_forever, run_minute
@@ -137,8 +136,8 @@ async def test_a_run_with_an_item_that_fails_does_everything_else(
     assert closed is not None
     assert closed.ending is Ending.ERROR
     spent = (await merged_views(table))[ViewKey("spend#all#2026-11", "all#2026-11-20")]
-    assert isinstance(spent, Spend)
-    assert spent.attempts == 1 + len(rows)
+    assert isinstance(spent, SpendDay)
+    assert spent.spend.attempts == 1 + len(rows)
     failed = [record for record in caplog.records if record.message == "view-item-failed"]
     assert len(failed) > 1
     assert {getattr(record, "key", "") for record in failed} == {"session#amy#s1 2026-11-20"}

@@ -3,26 +3,26 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from ledger.folds.route_stats import BACKENDS, RouteStats
+from ledger.folds import fold_facts
+from ledger.folds.health import Faults
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend
 from ledger.items import Fact
 from ledger.keys import session_pk, spend_pk
-from ledger.moments import minute_of
+from ledger.moments import day_of, day_start_ms, minute_of
 from ledger.outcomes import Ending
 from ledger.snapshot import Snapshot
 from ledger.table import StoreError, Table
-from ledger.views import ViewKey
+from ledger.views import RouteDay, ViewKey, day_sk
 from rollup.marks import SEALED, read_mark
 from rollup.passes import GRACE_MS, START_MS, PassIncomplete, PassReport, run_pass
-from rollup.snapshot import SNAPSHOT_KEY, write_snapshot
+from rollup.snapshot import SNAPSHOT_KEY
 from rollup.together import GIVE_UP
-from tests.ledger.make import EARLY, MINUTE, NOW, ORIGIN, fact, traffic
+from tests.ledger.make import MINUTE, NOW, ORIGIN, fact, in_order, traffic
 from tests.ledger.store import beside, expected_views, merged_views, stored_views
 from tests.rollup.known import refusing_client
 
@@ -53,6 +53,21 @@ async def test_many_passes_come_to_one_fold_over_all_facts(table: Table) -> None
         await run_pass(table, now=at, lag_ms=0)
     assert await merged_views(table) == expected_views(facts)
     assert all(not item.open for item in (await stored_views(table)).values())
+
+
+@pytest.mark.case("S2")
+async def test_the_order_of_facts_outlives_the_minutes(table: Table) -> None:
+    """Faults in a row are counted across minutes, sealed and open, as one fold over the day counts them."""
+    facts = traffic(17, NOW, NOW + 6 * MINUTE, 60)
+    await put_all(table, facts)
+    for at in range(NOW, NOW + 7 * MINUTE, MINUTE):
+        await run_pass(table, now=at, lag_ms=0)
+    items = await stored_views(table)
+    assert len({len(item.open) for item in items.values() if item.view == "route_days"} - {0}) > 0
+    for destination in {f.destination for f in facts if f.counts}:
+        state = items[ViewKey("routes", day_sk(day_of(NOW), destination))].state(RouteDay)
+        assert state == fold_facts(RouteDay, in_order(f for f in facts if f.destination == destination))
+        assert state.health.get(destination) != Faults()
 
 
 @pytest.mark.case("S2")
@@ -100,9 +115,8 @@ async def test_a_minute_is_sealed_when_its_grace_is_over(table: Table) -> None:
     [item] = [i for i in (await stored_views(table)).values() if i.view == "session"]
     assert (item.open, item.through, report.sealed_through) == ({}, minute_of(start), minute_of(start))
     assert item.state(Session).tokens_in == 0
-    assert (await merged_views(table))[ViewKey(spend_pk("all", "2026-11"), "all#2026-11-20")] == Spend(
-        attempts=2, unpriced=2
-    )
+    spent = (await stored_views(table))[ViewKey(spend_pk("all", "2026-11"), "all#2026-11-20")]
+    assert spent.state(Spend) == Spend(attempts=2, unpriced=2)
 
 
 async def test_a_sealed_minute_is_never_opened_again(table: Table) -> None:
@@ -148,12 +162,19 @@ async def test_a_clock_that_goes_back_moves_nothing_back(table: Table) -> None:
     assert await merged_views(table) == before
 
 
-async def test_route_minutes_expire_and_totals_do_not(table: Table) -> None:
-    """A minute of statistics is kept for a day; sessions and spend outlive the ledger."""
+async def test_what_is_about_routes_expires_and_totals_do_not(table: Table) -> None:
+    """Minutes are kept for a day, days for 40, hours of activity for 3; sessions and spend outlive the ledger."""
     await table.put_fact(fact(NOW))
     await run_pass(table, now=NOW, lag_ms=0)
     kept = {item.view: item.expires_at for item in (await stored_views(table)).values()}
-    assert kept == {"routes": (NOW - NOW % MINUTE) // 1000 + 86_400, "session": None, "spend": None}
+    minute = NOW - NOW % MINUTE
+    assert kept == {
+        "routes": minute // 1000 + 86_400,
+        "route_days": day_start_ms(day_of(NOW)) // 1000 + 40 * 86_400,
+        "activity": (minute - 18 * MINUTE) // 1000 + 3 * 86_400,
+        "session": None,
+        "spend": None,
+    }
 
 
 @pytest.mark.case("U8")
@@ -173,39 +194,6 @@ async def test_a_session_counts_calls_and_errors(table: Table) -> None:
     session = (await merged_views(table))[ViewKey(session_pk("amy", "s1"), "2026-11-20")]
     assert isinstance(session, Session)
     assert (session.calls, session.errors) == (4, 2)
-
-
-async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(table: Table) -> None:
-    """Routes: the minutes of the last 15; spend: this day and this month, where the month holds earlier days."""
-    now = EARLY + 12 * MINUTE
-    yesterday = fact(EARLY - 6 * MINUTE, cost_usd=Decimal("1.5"), latency_ms=9)
-    await table.put_fact(yesterday)
-    await run_pass(table, now=yesterday.at, lag_ms=0)
-    left_window = fact(now - 16 * MINUTE, cost_usd=Decimal("0.25"), latency_ms=9)
-    first_minute = fact(now - 15 * MINUTE - 4_000, cost_usd=Decimal("0.125"), latency_ms=100)
-    newest = fact(now, latency_ms=300, cost_usd=Decimal("0.000000000001"))
-    await put_all(table, [left_window, first_minute, newest])
-    await run_pass(table, now=now, lag_ms=0)
-    snapshot = await snapshot_of(table)
-    stat = snapshot.routes.routes["acme|small|"]
-    assert (stat.count, stat.latency_ms) == (2, 200)
-    assert snapshot.as_of == now
-    assert set(snapshot.spend["acme"]) == {"2026-11", "2026-11-20"}
-    assert snapshot.spent_usd("acme", "day", now) == Decimal("0.375000000001")
-    assert snapshot.spent_usd("acme", "month", now) == Decimal("1.875000000001")
-    assert snapshot.spent_usd("other", "month", now) == 0
-
-
-async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(table: Table) -> None:
-    """The snapshot never holds facts newer than it says, or a router would count its own twice."""
-    await table.put_fact(fact(NOW))
-    await run_pass(table, now=NOW, lag_ms=0)
-    await table.put_fact(fact(NOW + 2_000))
-    await run_pass(table, now=NOW + 2_000, lag_ms=0)
-    await table.client.delete_item(table.views, {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk})
-    assert not await write_snapshot(table, NOW + 1_000)
-    assert await write_snapshot(table, NOW + 2_000)
-    assert (await snapshot_of(table)).routes == RouteStats.of(fact(0)).merge(RouteStats.of(fact(0)))
 
 
 def is_session(item: Mapping[str, Any]) -> bool:
@@ -261,25 +249,3 @@ async def test_a_store_that_refuses_everything_is_given_up(dynamodb_url: str, ta
         with pytest.raises(StoreError, match="in a row"):
             await run_pass(refusing, now=NOW, lag_ms=0)
     assert seen.count("PutItem") <= 2 * GIVE_UP
-
-
-async def test_backends_without_end_stop_nothing(table: Table) -> None:
-    """A provider that names another backend in each answer: the item is written, and routers know the route."""
-    count = 200
-    await put_all(table, [fact(NOW, served_by=f"{n:0200}", latency_ms=7) for n in range(count)])
-    await run_pass(table, now=NOW, lag_ms=0)
-    stats = (await snapshot_of(table)).routes
-    assert (len(stats.routes), stats.of_destination("acme", "small").count) == (BACKENDS + 1, count)
-
-
-async def test_a_snapshot_that_would_be_too_large_does_not_tell_backends_apart(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is written in any case, since every router steers by it."""
-    monkeypatch.setattr("rollup.snapshot.MAX_BLOB", 200)
-    facts = [fact(NOW, served_by=str(n), model=model) for n in range(9) for model in ("small", "large")]
-    await put_all(table, facts)
-    await run_pass(table, now=NOW, lag_ms=0)
-    stats = (await snapshot_of(table)).routes
-    assert set(stats.routes) == {"acme|small|*", "acme|large|*"}
-    assert stats.of_destination("acme", "large").count == 9

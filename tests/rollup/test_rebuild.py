@@ -1,16 +1,15 @@
 """Views derived anew from the facts alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from ledger.folds.route_stats import RouteStats
-from ledger.folds.spend import Spend
 from ledger.keys import scopes, spend_pk
 from ledger.moments import DAY_MS, day_of, minute_start_ms
 from ledger.records import FACTS_KEPT_S
 from ledger.table import Table
-from ledger.views import ViewItem, ViewKey
+from ledger.views import RouteMinute, SpendDay, ViewItem, ViewKey, day_sk, minute_sk
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
 from rollup.rebuild import SCOPE_KINDS, rebuild
@@ -39,11 +38,17 @@ async def test_a_rebuild_is_what_the_passes_were(
     async with beside(dynamodb_url, table, views=f"{table.views}-new") as new:
         await read_mark(new, SEALED, start=await read_mark(table, SEALED, start=""))
         await put_ghost(new, ViewKey(spend_pk("provider", "2026-11"), f"ghost#{YESTERDAY}"), YESTERDAY)
+        await put_ghost(new, ViewKey("routes", day_sk(YESTERDAY, "x|y|")), YESTERDAY)
+        await put_ghost(new, ViewKey("routes", minute_sk(f"{YESTERDAY}T00:01", "x|y|")), YESTERDAY)
+        await put_ghost(new, ViewKey(spend_pk("tenant", "2026-11"), f"gone%23#{YESTERDAY}"), YESTERDAY)
+        await put_ghost(new, ViewKey("activity#tenant#gone%23", f"{YESTERDAY}T00"), YESTERDAY)
+        # Of a tenant with facts on another hour only.
+        await put_ghost(new, ViewKey("activity#tenant#acme-inc", f"{YESTERDAY}T11"), YESTERDAY)
         seen: list[tuple[str, int]] = []
         report = await rebuild(
             new, YESTERDAY, TODAY, now=END, progress=lambda minute, count: seen.append((minute, count))
         )
-        assert (report.days, report.facts, report.removed) == (2, 60, 1)
+        assert (report.days, report.facts, report.removed) == (2, 60, 6)
         assert sum(count for _, count in seen) == 60
         assert contents(await stored_views(new)) == contents(await stored_views(table))
         assert await merged_views(new) == expected_views(facts)
@@ -51,8 +56,16 @@ async def test_a_rebuild_is_what_the_passes_were(
 
 async def put_ghost(table: Table, key: ViewKey, day: str) -> None:
     """A view item that no fact supports."""
-    view, sealed = ("routes", {"x|y|": {"count": 1}}) if key.pk == "routes" else ("spend", {"calls": 1})
+    view, sealed = next(GHOSTS[prefix] for prefix in GHOSTS if f"{key.pk} {key.sk}".startswith(prefix))
     assert await table.put_view(ViewItem(key, view, f"{day}T00:01", sealed, version=1), over=0)
+
+
+GHOSTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "routes minute#": ("routes", {"stats": {"x|y|": {"x|y|": {"unary:s": {"count": 1}}}}}),
+    "routes day#": ("route_days", {"health": {"x|y|": {"ok": True}}}),
+    "spend#": ("spend", {"spend": {"calls": 1}}),
+    "activity#": ("activity", {"calls": 1}),
+}
 
 
 def contents(items: dict[ViewKey, ViewItem]) -> dict[ViewKey, ViewItem]:
@@ -77,7 +90,7 @@ async def test_damaged_items_are_mended(table: Table) -> None:
     await put_all(table, [*traffic(12, EARLY, EARLY + 3 * MINUTE, 20), open_fact])
     await run_pass(table, now=END, lag_ms=0)
     right = await stored_views(table)
-    wrong = replace(right[OF_ALL], sealed=Spend(calls=99).pack(), version=right[OF_ALL].version + 1)
+    wrong = replace(right[OF_ALL], sealed={"spend": {"calls": 99}}, version=right[OF_ALL].version + 1)
     assert await table.put_view(wrong, over=right[OF_ALL].version)
     lost = next(key for key in right if key.pk.startswith("session#"))
     assert await table.delete_view(right[lost])
@@ -99,7 +112,7 @@ async def test_items_without_facts_are_emptied_in_the_running_day(table: Table) 
     await table.put_fact(one)
     await run_pass(table, now=END, lag_ms=0)
     await rebuild(table, TODAY, TODAY, now=END)
-    assert await merged_views(table) == expected_views([one]) | {agent: Spend(), minute: RouteStats()}
+    assert await merged_views(table) == expected_views([one]) | {agent: SpendDay(), minute: RouteMinute()}
 
 
 async def test_without_a_watermark_it_sets_one(table: Table) -> None:
@@ -112,13 +125,21 @@ async def test_without_a_watermark_it_sets_one(table: Table) -> None:
     assert (await snapshot_of(table)).as_of == EARLY + 21 * MINUTE
 
 
-async def test_route_minutes_that_would_have_expired_are_not_written(table: Table) -> None:
-    """Statistics are kept for a day; spend and sessions come back."""
+@pytest.mark.parametrize(
+    ("view", "days", "began"), [("routes", 1, "00:05"), ("activity", 3, "00:00"), ("route_days", 40, "00:00")]
+)
+async def test_what_would_have_expired_is_not_written(table: Table, view: str, days: int, began: str) -> None:
+    """Until the instant at which it would be gone it comes back; sessions and spend do in any case."""
     await table.put_fact(fact(EARLY))
-    now = EARLY + 25 * 60 * MINUTE
     await read_mark(table, SEALED, start=f"{TODAY}T00:10")
-    await rebuild(table, TODAY, TODAY, now=now)
-    assert {item.view for item in (await stored_views(table)).values()} == {"session", "spend"}
+    expires = minute_start_ms(f"{TODAY}T{began}") + days * DAY_MS
+    for now, is_kept in ((expires - 1, True), (expires, False)):
+        await rebuild(table, TODAY, TODAY, now=now)
+        items = (await stored_views(table)).values()
+        assert (view in {item.view for item in items}) == is_kept
+        assert {"session", "spend"} <= {item.view for item in items}
+        for item in items:
+            await table.delete_view(item)
 
 
 @pytest.mark.parametrize(

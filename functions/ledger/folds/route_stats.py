@@ -1,11 +1,18 @@
-"""How each route has done: success rate, latency, time to first token."""
+"""How each route has done: success rate, latency, time to first token.
 
-from collections.abc import Callable, Iterable, Mapping
+A route's attempts are told apart by streaming and by the size of their prompts, its strata: what a route took for
+long prompts must not make it look slower than one that got short ones.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Self
 
 from ledger.folds import merge_all
+from ledger.folds.bounded import OTHERS, bounded
+from ledger.folds.keyed import Keyed
 from ledger.folds.sketch import Durations
 from ledger.items import Fact
 from ledger.money import mean
@@ -16,13 +23,13 @@ WINDOW_MS = 15 * 60_000
 BACKENDS = 20
 """Backends of one destination that are told apart: what a provider calls them must not fill a view item."""
 
-OTHERS = "*"
-"""`served_by` of all further backends together."""
+ENOUGH = 3
+"""Latencies that a stratum needs to speak for itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class RouteStat:
-    """One route. `count` is every attempt that says something about it; latencies are of successes only."""
+class Attempts:
+    """`count` is every attempt that says something about the route; latencies are of successes only."""
 
     count: int = 0
     successes: int = 0
@@ -37,13 +44,43 @@ class RouteStat:
             return cls(count=1)
         return cls(1, 1, _durations(fact.latency_ms), _durations(fact.ttft_ms))
 
-    def merge(self, other: "RouteStat") -> "RouteStat":
-        return RouteStat(
+    def merge(self, other: "Attempts") -> "Attempts":
+        return Attempts(
             self.count + other.count,
             self.successes + other.successes,
             self.latency.merge(other.latency),
             self.ttft.merge(other.ttft),
         )
+
+    def pack(self) -> dict[str, Any]:
+        durations = {"latency": self.latency.pack(), "ttft": self.ttft.pack()}
+        return {"count": self.count, "successes": self.successes} | {k: v for k, v in durations.items() if v}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> Self:
+        durations = (Durations.unpack(packed.get(name, [])) for name in ("latency", "ttft"))
+        return cls(packed.get("count", 0), packed.get("successes", 0), *durations)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStat(Keyed[Attempts]):
+    """One route, by stratum. What it says of the route is the total over all of them."""
+
+    @classmethod
+    def inner(cls) -> type[Attempts]:
+        return Attempts
+
+    @classmethod
+    def key(cls, fact: Fact) -> str:
+        return stratum(fact.origin.stream, fact.origin.size)
+
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.states.values())
+
+    @property
+    def successes(self) -> int:
+        return sum(part.successes for part in self.states.values())
 
     @property
     def success_rate(self) -> Fraction | None:
@@ -51,95 +88,128 @@ class RouteStat:
         return Fraction(self.successes, self.count) if self.count else None
 
     @property
+    def latency(self) -> Durations:
+        return merge_all(Attempts, self.states.values()).latency
+
+    @property
     def latency_ms(self) -> int | None:
         """The mean, rounded half to even. Merging weights it by `latency_count`, as it must be."""
-        return mean(self.latency.sum_ms, self.latency.count)
+        return mean(sum(part.latency.sum_ms for part in self.states.values()), self.latency_count)
 
     @property
     def latency_count(self) -> int:
-        return self.latency.count
+        return sum(part.latency.count for part in self.states.values())
+
+    @property
+    def latency_p50_ms(self) -> int | None:
+        return self.latency.percentile_ms(0.5)
+
+    @property
+    def latency_p95_ms(self) -> int | None:
+        return self.latency.percentile_ms(0.95)
+
+    @property
+    def ttft(self) -> Durations:
+        return merge_all(Attempts, self.states.values()).ttft
 
     @property
     def ttft_ms(self) -> int | None:
-        return mean(self.ttft.sum_ms, self.ttft.count)
+        """The mean, as that of the latency."""
+        parts = [part.ttft for part in self.states.values()]
+        return mean(sum(ttft.sum_ms for ttft in parts), sum(ttft.count for ttft in parts))
 
-    def pack(self) -> dict[str, Any]:
-        return {
-            "count": self.count,
-            "successes": self.successes,
-            "latency": self.latency.pack(),
-            "ttft": self.ttft.pack(),
-        }
+    @property
+    def ttft_p50_ms(self) -> int | None:
+        return self.ttft.percentile_ms(0.5)
+
+    def like(self, stream: bool, size: str) -> "RouteStat":
+        """The attempts to compare a request of this kind by: those of its own stratum, where there are enough.
+
+        Else all with the same `stream` if those are enough, else all there are.
+        """
+        own, kind = stratum(stream, size), stratum(stream, "")
+        same = [key for key in self.states if key.startswith(kind)]
+        for keys in ([key for key in same if key == own], same):
+            part = RouteStat({key: self.states[key] for key in keys})
+            if part.latency_count >= ENOUGH:
+                return part
+        return self
+
+
+def stratum(stream: bool, size: str) -> str:
+    """`stream:m`, `unary:xl`: what attempts have in common that may be compared with one another."""
+    return f"{'stream' if stream else 'unary'}:{size}"
+
+
+@dataclass(frozen=True)
+class Backends(Keyed[RouteStat]):
+    """One destination, by the route key of the backend that served it; all but the first `BACKENDS` are one.
+
+    Without slots, since the total is kept: each plan asks for it, and most destinations do not change in between.
+    """
 
     @classmethod
-    def unpack(cls, packed: dict[str, Any]) -> Self:
-        return cls(
-            int(packed.get("count", 0)),
-            int(packed.get("successes", 0)),
-            Durations.unpack(packed.get("latency", {})),
-            Durations.unpack(packed.get("ttft", {})),
-        )
+    def inner(cls) -> type[RouteStat]:
+        return RouteStat
+
+    @classmethod
+    def key(cls, fact: Fact) -> str:
+        return fact.route
+
+    def merge(self, other: Self) -> Self:
+        if not self.states or not other.states:
+            return self if self.states else other
+        states = dict(self.states)
+        for key, state in other.states.items():
+            states[key] = states[key].merge(state) if key in states else state
+        provider, model, _ = parse_route_key(next(iter(states)))
+        return type(self)(bounded(states, BACKENDS, RouteStat.merge, route_key(provider, model, OTHERS)))
+
+    @cached_property
+    def total(self) -> RouteStat:
+        """Whatever backends served it."""
+        return merge_all(RouteStat, self.states.values())
 
 
 @dataclass(frozen=True, slots=True)
-class RouteStats:
-    """All routes by route key. A route that nothing is known of is absent.
-
-    Of a destination's backends those with the first `BACKENDS` names are kept apart. A name that is not among
-    the first ones of some facts is not among the first ones of more facts either, so merging stays associative.
-    """
-
-    routes: Mapping[str, RouteStat] = field(default_factory=dict)
+class RouteStats(Keyed[Backends]):
+    """All destinations. One that nothing is known of is absent."""
 
     @classmethod
-    def of(cls, fact: Fact) -> Self:
-        return cls({fact.route: RouteStat.of(fact)}) if fact.counts else cls()
+    def inner(cls) -> type[Backends]:
+        return Backends
 
-    def merge(self, other: "RouteStats") -> "RouteStats":
-        routes = dict(self.routes)
-        for key, stat in other.routes.items():
-            routes[key] = routes[key].merge(stat) if key in routes else stat
-        # Only routes that were in neither part alone can be too many.
-        return RouteStats(_capped(routes) if len(routes) > max(BACKENDS, len(self.routes)) else routes)
+    @property
+    def routes(self) -> dict[str, RouteStat]:
+        """All routes by route key, backends apart."""
+        return dict(self._routes())
+
+    def _routes(self) -> Iterator[tuple[str, RouteStat]]:
+        for backends in self.states.values():
+            yield from backends.states.items()
 
     def aggregate(self, wanted: Callable[[str], bool] = lambda _key: True) -> RouteStat:
         """Several routes as one, each weighted by its own counts."""
-        return merge_all(RouteStat, (stat for key, stat in self.routes.items() if wanted(key)))
+        return merge_all(RouteStat, (stat for key, stat in self._routes() if wanted(key)))
 
     def of_destination(self, provider: str, model: str) -> RouteStat:
         """A configured route, whatever backends served it."""
-        return self.aggregate(lambda key: parse_route_key(key)[:2] == (provider, model))
+        return self.get(route_key(provider, model)).total
 
     def by_destination(self) -> "RouteStats":
         """The same without telling backends apart."""
-        routes: dict[str, RouteStat] = {}
-        for key, stat in self.routes.items():
-            provider, model, _served_by = parse_route_key(key)
-            whole = route_key(provider, model, OTHERS)
-            routes[whole] = routes[whole].merge(stat) if whole in routes else stat
-        return RouteStats(routes)
+        return self._each(lambda stat: stat)
 
-    def pack(self) -> dict[str, Any]:
-        return {key: stat.pack() for key, stat in sorted(self.routes.items())}
+    def without_strata(self) -> "RouteStats":
+        """The same without telling backends or strata apart."""
+        return self._each(lambda stat: RouteStat({stratum(False, ""): merge_all(Attempts, stat.states.values())}))
 
-    @classmethod
-    def unpack(cls, packed: dict[str, Any]) -> Self:
-        return cls({key: RouteStat.unpack(stat) for key, stat in packed.items()})
-
-
-def _capped(routes: Mapping[str, RouteStat]) -> dict[str, RouteStat]:
-    """With the first `BACKENDS` names of each destination; the others' sum is under `OTHERS`."""
-    named: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for key in routes:
-        provider, model, served_by = parse_route_key(key)
-        if served_by != OTHERS:
-            named.setdefault((provider, model), []).append((served_by, key))
-    capped = dict(routes)
-    for (provider, model), backends in named.items():
-        for _served_by, key in sorted(backends)[BACKENDS:]:
-            others = route_key(provider, model, OTHERS)
-            capped[others] = capped.get(others, RouteStat()).merge(capped.pop(key))
-    return capped
+    def _each(self, change: Callable[[RouteStat], RouteStat]) -> "RouteStats":
+        states = {}
+        for destination, backends in self.states.items():
+            provider, model, _ = parse_route_key(destination)
+            states[destination] = Backends({route_key(provider, model, OTHERS): change(backends.total)})
+        return RouteStats(states)
 
 
 def _durations(ms: int | None) -> Durations:

@@ -5,7 +5,8 @@ The scheme is DDSketch's (Masson, Rim, Lee 2019): adding and merging are sums, h
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 RELATIVE_ERROR = 0.01
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -14,41 +15,59 @@ _LOG_GAMMA = math.log(_GAMMA)
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Sum and count are exact, in milliseconds; `buckets` maps a bucket's index, as text, to its count."""
+    """Sum and count are exact, in milliseconds.
+
+    `text` has the buckets in order: `340 1:3` is one duration in bucket 340 and three in the next one. As text
+    since most readers want the mean only, and there are hundreds of sketches in what they read.
+    """
 
     sum_ms: int = 0
     count: int = 0
-    buckets: Mapping[str, int] = field(default_factory=dict)
+    text: str = ""
 
     @classmethod
     def one(cls, ms: int) -> "Durations":
-        index = math.ceil(math.log(max(ms, 1)) / _LOG_GAMMA)
-        return cls(ms, 1, {str(index): 1})
+        return cls(ms, 1, str(math.ceil(math.log(max(ms, 1)) / _LOG_GAMMA)))
+
+    @property
+    def buckets(self) -> dict[int, int]:
+        """How many durations there are by the index of their bucket, in the order of the indexes."""
+        buckets, index = {}, 0
+        for part in self.text.split():
+            step, _, count = part.partition(":")
+            index += int(step)
+            buckets[index] = int(count or 1)
+        return buckets
 
     def merge(self, other: "Durations") -> "Durations":
-        buckets = dict(self.buckets)
+        if not self.count or not other.count:
+            return self if self.count else other
+        buckets = self.buckets
         for index, count in other.buckets.items():
             buckets[index] = buckets.get(index, 0) + count
-        return Durations(self.sum_ms + other.sum_ms, self.count + other.count, buckets)
+        return Durations(self.sum_ms + other.sum_ms, self.count + other.count, _text(buckets))
 
     def percentile_ms(self, q: float) -> int | None:
         """The nearest-rank percentile, 0 < q ≤ 1, within 1 %; None without data."""
         rank = math.ceil(q * self.count)
-        for index in sorted(self.buckets, key=int):
-            rank -= self.buckets[index]
+        for index, count in self.buckets.items():
+            rank -= count
             if rank <= 0:
-                return round(2 * _GAMMA ** int(index) / (_GAMMA + 1))
+                return round(2 * _GAMMA**index / (_GAMMA + 1))
         return None
 
-    def pack(self) -> dict[str, object]:
-        return {"sum_ms": self.sum_ms, "count": self.count, "buckets": dict(self.buckets)} if self.count else {}
+    def pack(self) -> list[Any]:
+        return [self.sum_ms, self.count, self.text] if self.count else []
 
     @classmethod
-    def unpack(cls, packed: Mapping[str, object]) -> "Durations":
-        buckets = packed.get("buckets", {})
-        assert isinstance(buckets, Mapping)  # noqa: S101 - narrows what our own pack() wrote
-        return cls(
-            int(str(packed.get("sum_ms", 0))),
-            int(str(packed.get("count", 0))),
-            {str(index): int(count) for index, count in buckets.items()},
-        )
+    def unpack(cls, packed: list[Any]) -> "Durations":
+        return cls(*packed)
+
+
+def _text(buckets: Mapping[int, int]) -> str:
+    parts, last = [], 0
+    for index in sorted(buckets):
+        count = buckets[index]
+        parts.append(str(index - last) if count == 1 else f"{index - last}:{count}")
+        last = index
+    return " ".join(parts)
