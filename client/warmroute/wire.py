@@ -10,6 +10,9 @@ from typing import Final
 SESSION_HEADER: Final = "x-warmroute-session"
 RECEIPT_HEADER: Final = "x-warmroute-receipt"
 PROFILE_HEADER: Final = "x-warmroute-profile"
+MODE_HEADER: Final = "x-warmroute-mode"
+PREFERENCE_HEADER: Final = "x-warmroute-preference"
+MIN_QUALITY_HEADER: Final = "x-warmroute-min-quality"
 AGENT_HEADER: Final = "x-warmroute-agent"
 
 # Response headers, on every answer, errors included.

@@ -1,40 +1,19 @@
 """The YAML file: providers, profiles, budgets. Unknown keys are refused and every name is checked at load."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ledger.money import usd
 from ledger.prices import Price
+from route.auto_router import AUTO, AutoRouter
 from route.capabilities import Capabilities, CapabilityRule
-
-Money = Annotated[Decimal, BeforeValidator(usd)]
-Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/#|%]+$")]
-
-
-def _no_boolean(value: object) -> object:
-    """YAML's `true` would be read as 1: whoever wrote it meant something else."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")  # noqa: TRY004 - all that pydantic reports
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-Seconds = Annotated[Number, Field(gt=0, le=900)]
+from route.profiles import ProfileConfig
+from route.values import Money, Name, Seconds, Share, Strict, Whole
 
 _SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
 KindName = Literal["openai_compat", "anthropic", "bedrock", "bedrock_mantle"]
@@ -49,11 +28,7 @@ class ConfigError(Exception):
     """The file cannot be used. The message has one line per fault, each with the path of its key."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PriceConfig(_Strict):
+class PriceConfig(Strict):
     """Dollars per million tokens. Cache rates default to 0.10, 1.25 and 2.0 times the input rate."""
 
     input_per_mtok: Money
@@ -71,7 +46,7 @@ _NEVER_EXTRA = frozenset({"model", "messages", "input", "stream"})
 FilterName = Literal["strip_thinking", "strip_stop_markers"]
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire.
 
     `dialects`: those in which this model is served, where it is not all of its provider's. `extra_body` is added
@@ -82,12 +57,12 @@ class ModelConfig(_Strict):
     model: Annotated[str, Field(min_length=1, max_length=128)]
     wire_model: Annotated[str, Field(min_length=1)] = ""
     price: PriceConfig | None = None
-    quality: Annotated[Number, Field(ge=0, le=1)] | None = None
+    quality: Share | None = None
     context_tokens: Annotated[Whole, Field(gt=0)] | None = None
     max_output_tokens: Annotated[Whole, Field(gt=0)] | None = None
     capabilities: Capabilities = Capabilities()
     dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
-    extra_body: dict[str, Any] = {}
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     append_system_prompt: str = ""
     timeout_s: Seconds | None = None
     output_filters: tuple[FilterName, ...] = ()
@@ -105,10 +80,11 @@ class ModelConfig(_Strict):
         return self.wire_model or self.model
 
 
-class ProviderConfig(_Strict):
+class ProviderConfig(Strict):
     """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin.
 
     `dialects`: those that it speaks, where it is not all that its kind can. `region`: of a Bedrock one.
+    `paid`: its routes are passed over unless the profile, or the file, says `allow_paid`.
     """
 
     name: Name
@@ -117,9 +93,10 @@ class ProviderConfig(_Strict):
     api_key: str | None = None
     dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
     region: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     enabled: bool = True
     subscription: bool = False
+    paid: Annotated[bool, Field(strict=True)] = False
     models: tuple[ModelConfig, ...]
 
     @field_validator("base_url")
@@ -148,36 +125,13 @@ class ProviderConfig(_Strict):
         return value
 
 
-class Deadlines(_Strict):
-    """Seconds. `gap_s` is the longest silence inside a stream."""
-
-    first_token_s: Seconds = 30
-    gap_s: Seconds = 60
-    attempt_s: Seconds = 300
-
-
-class ProfileConfig(_Strict):
-    """A chain of routes, `provider/model` each, and its limits.
-
-    `sealed_thinking`: what becomes of reasoning that only another vendor could read: its route is passed over, or
-    it is left out, and the receipt says so.
-    """
-
-    routes: Annotated[tuple[str, ...], Field(min_length=1)]
-    order: Literal["static"] = "static"
-    max_attempts: Annotated[Whole, Field(ge=1, le=10)] = 4
-    deadlines: Deadlines = Deadlines()
-    content_filter: Literal["stop", "next"] = "stop"
-    sealed_thinking: Literal["refuse", "drop"] = "refuse"
-    ledger: Literal["beside", "strict"] = "beside"
-
-
-class BudgetConfig(_Strict):
+class BudgetConfig(Strict):
     """A limit on what one provider may cost per UTC day or month.
 
     `skip`: routes of that provider are passed over from the moment the spend reaches the limit. `warn`: they
     are used all the same, and each request that may use them says so in the log.
-    `mode: hard` is accepted and for now held as `soft`: by what has been spent, without reservations.
+    `mode: hard` also holds over models without a price, which then cannot be called; a soft one, which only knows
+    what has been spent, may not stand over any.
     """
 
     scope: str
@@ -198,16 +152,22 @@ class BudgetConfig(_Strict):
         return self.scope.removeprefix("provider:")
 
 
-class Config(_Strict):
-    """The whole file, checked."""
+class Config(Strict):
+    """The whole file, checked.
+
+    `allow_paid`: for profiles that do not say. `mode_aliases`: the profile of each mode that callers may ask for.
+    """
 
     providers: Annotated[tuple[ProviderConfig, ...], Field(min_length=1)]
     profiles: Annotated[dict[Name, ProfileConfig], Field(min_length=1)]
     budgets: tuple[BudgetConfig, ...] = ()
-    aliases: dict[str, str] = {}
+    aliases: dict[str, str] = Field(default_factory=dict)
+    mode_aliases: dict[str, str] = Field(default_factory=dict)
+    auto_router: AutoRouter = AutoRouter()
     capabilities: tuple[CapabilityRule, ...] = ()
     pass_through: bool = True
     default_profile: str
+    allow_paid: Annotated[bool, Field(strict=True)] = False
     unknown_model: Literal["default", "reject"] = "default"
 
     @model_validator(mode="after")
@@ -218,31 +178,45 @@ class Config(_Strict):
         return self
 
     def _faults(self) -> Iterable[str]:
-        names = [provider.name for provider in self.providers]
-        yield from (f"providers: {n!r} is there twice" for n in sorted({n for n in names if names.count(n) > 1}))
-        for i, provider in enumerate(self.providers):
-            models = [model.model for model in provider.models]
-            twice = sorted({m for m in models if models.count(m) > 1})
-            yield from (f"providers.{i}.models: {m!r} is there twice" for m in twice)
-        routes = self.routes
-        for name, profile in self.profiles.items():
-            twice = sorted({r for r in profile.routes if profile.routes.count(r) > 1})
-            yield from (f"profiles.{name}.routes: {r!r} is there twice" for r in twice)
-            for i, route in enumerate(profile.routes):
-                if route not in routes:
-                    yield f"profiles.{name}.routes.{i}: no route {route!r}; there are {', '.join(sorted(routes))}"
-        for i, budget in enumerate(self.budgets):
-            if budget.provider not in names:
-                yield f"budgets.{i}.scope: no provider {budget.provider!r}"
-            yield from (f"budgets.{i}.scope: {fault}" for fault in self._unpriced(budget.provider))
+        """Names that lead nowhere and names that are there twice, each with its path."""
+        yield from self._provider_faults()
+        yield from self._profile_faults()
+        yield from self._budget_faults()
         for alias, target in self.aliases.items():
-            if target not in self.profiles and target not in routes:
+            if target not in self.choosable and target not in self.routes:
                 yield f"aliases.{alias}: {target!r} is neither a profile nor a route"
+        for mode, target in self.mode_aliases.items():
+            if target not in self.choosable:
+                yield f"mode_aliases.{mode}: no profile {target!r}"
         for i, rule in enumerate(self.capabilities):
             if rule.kind is not None and rule.kind not in KINDS:
                 yield f"capabilities.{i}.kind: no kind {rule.kind!r}; there are {', '.join(KINDS)}"
-        if self.default_profile not in self.profiles:
+        if self.default_profile not in self.choosable:
             yield f"default_profile: no profile {self.default_profile!r}"
+        is_default = self.default_profile == AUTO and AUTO not in self.profiles
+        yield from self.auto_router.faults(self.profiles, is_default=is_default)
+
+    def _provider_faults(self) -> Iterable[str]:
+        yield from (f"providers: {name!r} is there twice" for name in _twice(p.name for p in self.providers))
+        for i, provider in enumerate(self.providers):
+            twice = _twice(model.model for model in provider.models)
+            yield from (f"providers.{i}.models: {name!r} is there twice" for name in twice)
+
+    def _profile_faults(self) -> Iterable[str]:
+        routes = self.routes
+        for name, profile in self.profiles.items():
+            yield from (f"profiles.{name}.routes: {r!r} is there twice" for r in _twice(profile.routes))
+            for i, route in enumerate(profile.routes):
+                if route not in routes:
+                    yield f"profiles.{name}.routes.{i}: no route {route!r}; there are {', '.join(sorted(routes))}"
+
+    def _budget_faults(self) -> Iterable[str]:
+        names = [provider.name for provider in self.providers]
+        for i, budget in enumerate(self.budgets):
+            if budget.provider not in names:
+                yield f"budgets.{i}.scope: no provider {budget.provider!r}"
+            if budget.mode == "soft":
+                yield from (f"budgets.{i}.scope: {fault}" for fault in self._unpriced(budget.provider))
 
     def _unpriced(self, name: str) -> Iterable[str]:
         """Why a provider's spend would not be known, and so no budget held."""
@@ -252,9 +226,18 @@ class Config(_Strict):
                 yield from (f"the spend would not be known, since {path} has no price" for path in unpriced)
 
     @property
+    def choosable(self) -> set[str]:
+        """What a caller may name as a profile: the file's, and `auto`, which stands for rules unless it is one."""
+        return {*self.profiles, AUTO}
+
+    @property
     def routes(self) -> dict[str, tuple[ProviderConfig, ModelConfig]]:
         """Every route by its config name, `provider/model`."""
         return {f"{p.name}/{m.model}": (p, m) for p in self.providers for m in p.models}
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class _Twice(yaml.MarkedYAMLError):

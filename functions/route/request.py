@@ -1,20 +1,27 @@
 """One request as the router sees it: who, which dialect, what it asks for, and for which chain of routes."""
 
 import json
-import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from ledger.items import ApiKey, Origin
-from route.config import Config, ProfileConfig
-from route.dialects.base import Dialect, Document, Features, text
-from route.errors import BadRequest, Forbidden, NotFound
-from route.wire import AGENT_HEADER, PROFILE_HEADER, RECEIPT_HEADER, SESSION_HEADER
+from route import auto_router
+from route.auto_router import AUTO, Message, Subject
+from route.choice import Choice, choose
+from route.config import Config
+from route.dialects.base import Dialect, Document, Features, maps, text
+from route.dialects.count_tokens import COUNT_TOKENS
+from route.dialects.messages import MESSAGES
+from route.dialects.neutral import NeutralRequest
+from route.errors import BadRequest, Forbidden
+from route.reading import Reading
+from route.wire import AGENT_HEADER, RECEIPT_HEADER, SESSION_HEADER
+from route.wish import Wish, wish_of
 
-log = logging.getLogger("warmroute.route")
+__all__ = ["Choice", "choose"]
 
 AGENT_SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "x-session-id")
 """Of agents that say it on their own."""
@@ -24,16 +31,6 @@ MAX_LEVELS = 200
 _INLINE_TOKENS = 1_000
 _SIZES = ((1_000, "xs"), (8_000, "s"), (32_000, "m"), (128_000, "l"))
 _WIDE = 0x2E80  # CJK and its neighbours start here: about one token a character, not a quarter
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The chain that a request goes to and the rule that said so. `name` is empty where no profile is meant."""
-
-    name: str
-    profile: ProfileConfig
-    rule: str
-    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,19 @@ class Request:
     key: ApiKey
     input_tokens: int
     receipt_asked: bool
+    wish: Wish = field(default_factory=Wish)
+    reading: Reading | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """A copy with another body is read anew; one with the same body shares what has been read."""
+        if self.reading is None or self.reading.body is not self.body:
+            object.__setattr__(self, "reading", Reading(self.dialect, self.body))
+
+    @property
+    def neutral(self) -> NeutralRequest | BadRequest:
+        """The request without its dialect, read at most once; or why it has no such form."""
+        assert self.reading is not None  # noqa: S101 - `__post_init__` has seen to it
+        return self.reading.neutral
 
 
 def parse_body(data: bytes) -> Document:
@@ -88,13 +98,14 @@ def parse(
     """Everything about a request that needs no table. Raises BadRequest, Forbidden or NotFound."""
     _check_fields(body)
     features = dialect.features(body)
-    choice = choose(body, headers, features.requested_model, config)
-    if key.profiles and choice.name not in key.profiles:
+    tokens = estimate_tokens(body)
+    reading = Reading(dialect, body)
+    choice = choose(body, headers, features.requested_model, config, _subject(reading, features, tokens))
+    if key.profiles and not _may_use(key, choice):
         # A pinned route has no profile: what was asked for is all that the caller would recognise.
         asked = choice.name or features.requested_model[:MAX_LABEL]
         known = ", ".join(sorted(key.profiles))
         raise Forbidden("profile_not_allowed", f"This API key may not use {asked!r}, only the profiles {known}.")
-    tokens = estimate_tokens(body)
     origin = Origin(
         caller=key.caller,
         tenant=key.tenant,
@@ -109,7 +120,28 @@ def parse(
         pinned=choice.pinned,
     )
     receipt_asked = headers.get(RECEIPT_HEADER) == "1"
-    return Request(dialect, body, headers, query, features, choice, origin, key, tokens, receipt_asked)
+    wish = wish_of(body, headers)
+    return Request(
+        dialect, body, headers, query, features, choice, origin, key, tokens, receipt_asked, wish, reading
+    )
+
+
+def _subject(reading: Reading, features: Features, tokens: int) -> Subject:
+    """What the rules of the auto-router look at."""
+    # The route which would get a message is the one to count it.
+    read = Reading(MESSAGES, reading.body) if reading.dialect is COUNT_TOKENS else reading
+
+    def message() -> Message | None:
+        neutral = read.neutral
+        return None if isinstance(neutral, BadRequest) else auto_router.latest_message(neutral)
+
+    has_tools = any(maps(reading.body.get(name)) for name in ("tools", "functions"))
+    return Subject(features.requested_model, tokens, has_tools, message)
+
+
+def _may_use(key: ApiKey, choice: Choice) -> bool:
+    """Whether a key that is bound to profiles may use this one; `auto` among them is what its rules choose."""
+    return choice.name in key.profiles or (AUTO in key.profiles and choice.rule.startswith(f"{AUTO}:"))
 
 
 def _check_fields(body: Document) -> None:
@@ -132,44 +164,6 @@ def origin_of_refused(dialect: Dialect, body: Document, headers: Mapping[str, st
         agent="" if _fault_of_label(agent) else agent,
         stream=body.get("stream") is True,
     )
-
-
-def choose(body: Document, headers: Mapping[str, str], model: str, config: Config) -> Choice:
-    """Body `profile` > header > alias > a model that names a profile, a route or a model > the default."""
-    for rule, name in (
-        ("body_profile", body.get("profile")),
-        ("header_profile", headers.get(PROFILE_HEADER)),
-    ):
-        if name is not None:
-            return _profile(str(name), rule, config)
-    if model in config.aliases:
-        target = config.aliases[model]
-        log.info("alias-resolved", extra={"alias": model, "target": target})
-        return _named(target, "alias", config) or _profile(target, "alias", config)
-    named = _named(model, "model", config)
-    if named:
-        return named
-    if config.unknown_model == "reject":
-        raise NotFound("model_not_found", f"The model {model[:MAX_LABEL]!r} is not configured in this router.")
-    return Choice(config.default_profile, config.profiles[config.default_profile], "default")
-
-
-def _named(name: str, rule: str, config: Config) -> Choice | None:
-    """A profile, a pinned route (`provider/model`), or all routes of a model."""
-    if name in config.profiles:
-        return Choice(name, config.profiles[name], rule)
-    routes = config.routes
-    if name in routes:
-        return Choice("", ProfileConfig(routes=(name,)), "pinned" if rule == "model" else rule, pinned=True)
-    of_model = tuple(route for route, (_, model) in routes.items() if model.model == name)
-    return Choice("", ProfileConfig(routes=of_model), rule) if of_model else None
-
-
-def _profile(name: str, rule: str, config: Config) -> Choice:
-    if name not in config.profiles:
-        known = ", ".join(sorted(config.profiles))
-        raise BadRequest("unknown_profile", f"There is no profile {name[:MAX_LABEL]!r}. Known: {known}.")
-    return Choice(name, config.profiles[name], rule)
 
 
 def _session(features: Features, headers: Mapping[str, str]) -> str:
@@ -234,9 +228,8 @@ def _quarters(value: object, levels: int) -> int:
     if not levels:
         raise BadRequest("invalid_json", "The request body is nested too deeply.")
     if isinstance(value, list):
-        if all(type(item) is int for item in value):
-            return 4 * len(value)  # tokens already
-        return sum(_quarters(item, levels - 1) for item in value)
+        # Whole numbers in a list are tokens already.
+        return sum(4 if type(item) is int else _quarters(item, levels - 1) for item in value)
     is_encoded = value.get("type") == "base64" or value.keys() == {"data", "format"}
     encoded = "data" if is_encoded else None
     return sum(

@@ -5,7 +5,7 @@ Pure. A request is read into the neutral form at most once, and written at most 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 from route.capabilities import Resolved
 from route.config import ModelConfig, ProviderConfig
@@ -52,16 +52,10 @@ class Translator:
         self._made: dict[tuple[str, str, str], Translation | None] = {}
         self._written: dict[tuple[str, Target], Translation] = {}
 
-    @cached_property
+    @property
     def neutral(self) -> NeutralRequest | BadRequest:
         """The request without its dialect; or why it has no such form, which only matters where it is needed."""
-        conversion = self.request.dialect.conversion
-        if conversion is None:
-            return BadRequest("untranslatable", f"{self.request.dialect.path} cannot be translated.")
-        try:
-            return conversion.read_request(self.request.body)
-        except BadRequest as fault:
-            return fault
+        return self.request.neutral
 
     @property
     def thinks(self) -> bool:

@@ -3,6 +3,9 @@
 SESSION_HEADER = "x-warmroute-session"
 RECEIPT_HEADER = "x-warmroute-receipt"
 PROFILE_HEADER = "x-warmroute-profile"
+MODE_HEADER = "x-warmroute-mode"
+PREFERENCE_HEADER = "x-warmroute-preference"
+MIN_QUALITY_HEADER = "x-warmroute-min-quality"
 AGENT_HEADER = "x-warmroute-agent"
 
 INFERENCE_ID_HEADER = "x-warmroute-inference-id"

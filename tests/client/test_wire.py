@@ -18,5 +18,5 @@ def test_the_client_and_the_router_use_the_same_names() -> None:
 def test_header_names_are_lower_case() -> None:
     """HTTP/2 and ASGI carry lower case only, so the constants compare equal to what arrives."""
     headers = {name: value for name, value in _names(warmroute.wire).items() if name.endswith("_HEADER")}
-    assert len(headers) == 8
+    assert len(headers) == 11
     assert all(value == value.lower() for value in headers.values())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from local.stack import ROOT
 from route.config import Config, ConfigError, load_config, parse_config
+from route.profiles import HealthGuard, MemoryGuard, ToolLoopGuard
 from tests.route.build import Json, document, model, provider
 
 DESIGN = """
@@ -94,7 +95,14 @@ FAULTS: dict[str, tuple[Json, str]] = {
     "no providers": (document(providers=[]), "providers: "),
     "no profiles": (document(profiles={}), "profiles: "),
     "no default": ({k: v for k, v in document().items() if k != "default_profile"}, "default_profile: "),
-    "provider key": (document(providers=[provider() | {"paid": True}]), "providers.0.paid: Extra inputs"),
+    "provider key": (document(providers=[provider() | {"piad": True}]), "providers.0.piad: Extra inputs"),
+    "paid": (document(providers=[provider() | {"paid": 1}]), "providers.0.paid: "),
+    "allow paid": (document(allow_paid="yes"), "allow_paid: "),
+    "mode": (document(mode_aliases={"fast": "nowhere"}), "mode_aliases.fast: no profile 'nowhere'"),
+    "mode to a route": (
+        document(mode_aliases={"fast": "acme/small"}),
+        "mode_aliases.fast: no profile 'acme/small'",
+    ),
     "kind": (document(providers=[provider(kind="gopher")]), "providers.0.kind: "),
     "url": (document(providers=[provider(base_url="acme.example/v1")]), "providers.0.base_url: "),
     "provider name": (document(providers=[provider("a/b")]), "providers.0.name: "),
@@ -159,6 +167,126 @@ def test_each_fault_is_told_with_its_path(document: Json, said: str) -> None:
     assert said in fault(document)
 
 
+def one_profile(**more: Any) -> Json:
+    return document(profiles={"default": {"routes": ["acme/small"], **more}})
+
+
+LIMITS: dict[str, tuple[Json, Json, str]] = {
+    "floor 0.5": ({"quality_floor": 0.5}, {"quality_floor": 0.49}, "quality_floor"),
+    "floor 0.85": ({"quality_floor": 0.85}, {"quality_floor": 0.86}, "quality_floor"),
+    "floor 1": (
+        {"quality_floor": 1, "floor_bounds": [0, 1]},
+        {"quality_floor": 1.1, "floor_bounds": [0, 1]},
+        "quality_floor",
+    ),
+    "floor true": (
+        {"quality_floor": None},
+        {"quality_floor": True, "floor_bounds": [0, 1]},
+        "quality_floor",
+    ),
+    "bounds": ({"floor_bounds": [0.6, 0.6]}, {"floor_bounds": [0.61, 0.6]}, "floor_bounds"),
+    "bounds' least": ({"floor_bounds": [0, 1]}, {"floor_bounds": [-0.1, 1]}, "floor_bounds.0"),
+    "bounds' most": ({"floor_bounds": [0, 1.0]}, {"floor_bounds": [0, 1.1]}, "floor_bounds.1"),
+    "bounds' number": ({"floor_bounds": [0, 1]}, {"floor_bounds": [0, 0.5, 1]}, "floor_bounds"),
+    "cap": ({"request_cap_usd": 0.01}, {"request_cap_usd": 0}, "request_cap_usd"),
+    "cap's kind": ({"request_cap_usd": None}, {"request_cap_usd": True}, "request_cap_usd"),
+    "slo": ({"latency_slo_ms": 1}, {"latency_slo_ms": 0}, "latency_slo_ms"),
+    "slo's kind": ({"latency_slo_ms": None}, {"latency_slo_ms": True}, "latency_slo_ms"),
+    "order": ({"order": "expected_cost"}, {"order": "random"}, "order"),
+    "paid": ({"allow_paid": None}, {"allow_paid": "yes"}, "allow_paid"),
+    "adaptive": ({"adaptive": True}, {"adaptive": 1}, "adaptive"),
+    "window 2": (
+        {"tool_loop": {"window": 2, "threshold": 2}},
+        {"tool_loop": {"window": 1, "threshold": 2}},
+        "tool_loop.window",
+    ),
+    "window 50": ({"tool_loop": {"window": 50}}, {"tool_loop": {"window": 51}}, "tool_loop.window"),
+    "threshold 2": ({"tool_loop": {"threshold": 2}}, {"tool_loop": {"threshold": 1}}, "tool_loop.threshold"),
+    "threshold 5": ({"tool_loop": {"threshold": 5}}, {"tool_loop": {"threshold": 6}}, "tool_loop.threshold"),
+    "threshold 3": ({"tool_loop": {"window": 3}}, {"tool_loop": {"window": 2}}, "tool_loop.threshold"),
+    "loop's action": ({"tool_loop": {"action": "break"}}, {"tool_loop": {"action": "stop"}}, "tool_loop.action"),
+    "loop's key": ({"tool_loop": {}}, {"tool_loop": {"treshold": 3}}, "tool_loop.treshold"),
+    "memory's rest": (
+        {"memory_pressure": {"cooldown_s": 10}},
+        {"memory_pressure": {"cooldown_s": 9}},
+        "memory_pressure.cooldown_s",
+    ),
+    "memory's longest rest": (
+        {"memory_pressure": {"cooldown_s": 3600}},
+        {"memory_pressure": {"cooldown_s": 3601}},
+        "memory_pressure.cooldown_s",
+    ),
+    "memory's action": ({"memory_pressure": "warn"}, {"memory_pressure": "break"}, "memory_pressure.action"),
+    "health 2": ({"health": {"threshold": 2}}, {"health": {"threshold": 1}}, "health.threshold"),
+    "health 20": ({"health": {"threshold": 20}}, {"health": {"threshold": 21}}, "health.threshold"),
+    "health's rest": ({"health": {"cooldown_s": 1}}, {"health": {"cooldown_s": 0}}, "health.cooldown_s"),
+    "health's first rest": (
+        {"health": {"cooldown_s": 3600}},
+        {"health": {"cooldown_s": 3601}},
+        "health.cooldown_s",
+    ),
+    "health's longest rest": (
+        {"health": {"max_cooldown_s": 86_400}},
+        {"health": {"max_cooldown_s": 86_401}},
+        "health.max_cooldown_s",
+    ),
+    "health's rests": (
+        {"health": {"max_cooldown_s": 900}},
+        {"health": {"max_cooldown_s": 899}},
+        "health.max_cooldown_s",
+    ),
+    "health's action": ({"health": "skip"}, {"health": "warn"}, "health.action"),
+}
+
+
+@pytest.mark.parametrize(("fits", "bad", "path"), LIMITS.values(), ids=LIMITS.keys())
+def test_each_number_of_a_profile_has_its_bounds(fits: Json, bad: Json, path: str) -> None:
+    """At the bound it is taken, beyond it is refused, with the path of the very key."""
+    assert loaded(one_profile(**fits)).profiles["default"]
+    assert f"profiles.default.{path}: " in fault(one_profile(**bad))
+
+
+def test_what_a_profile_leaves_out_has_its_documented_default() -> None:
+    """No floor, no cap, no limit of time; guards that look and do not stop anybody."""
+    profile = loaded(one_profile()).profiles["default"]
+    assert (profile.quality_floor, profile.floor_bounds) == (None, (0.50, 0.85))
+    assert (profile.request_cap_usd, profile.latency_slo_ms, profile.allow_paid) == (None, None, None)
+    assert profile.tool_loop == ToolLoopGuard(action="warn", window=5, threshold=3)
+    assert profile.memory_pressure == MemoryGuard(action="skip", cooldown_s=120)
+    assert profile.health == HealthGuard(action="skip", threshold=3, cooldown_s=900, max_cooldown_s=3600)
+    assert profile.adaptive is False
+    config = loaded(document())
+    assert (config.allow_paid, config.providers[0].paid, config.mode_aliases) == (False, False, {})
+
+
+GUARDS = {"tool_loop": "break", "memory_pressure": "warn", "health": "skip"}
+
+
+@pytest.mark.parametrize(("guard", "word"), GUARDS.items())
+def test_a_word_is_a_guard_s_action(guard: str, word: str) -> None:
+    """And YAML's bare `off`, which is false, is `off`, alone or as the action; `on` is no action."""
+    text = f"{{routes: [acme/small, other/small], {guard}: WORD}}"
+    for written, meant in (
+        (word, word),
+        (f"{{action: {word}}}", word),
+        ("off", "off"),
+        ("'off'", "off"),
+        ("{action: off}", "off"),
+    ):
+        said = DESIGN.replace("{routes: [acme/small, other/small], order: static}", text.replace("WORD", written))
+        found = getattr(parse_config(said).profiles["default"], guard)
+        assert found == type(found)(action=meant)
+    for written in ("on", "{action: on}", "0", "[off]", "panic", "null"):
+        said = DESIGN.replace("{routes: [acme/small, other/small], order: static}", text.replace("WORD", written))
+        assert f"profiles.default.{guard}" in fault(said)
+
+
+def test_a_mode_is_another_name_of_a_profile() -> None:
+    """Of one in the file, or of `auto`."""
+    modes = {"fast": "large", "smart": "auto"}
+    assert loaded(document(mode_aliases=modes)).mode_aliases == modes
+
+
 def test_every_fault_of_a_file_is_told_at_once() -> None:
     """One load, one list: nobody corrects a file fault by fault."""
     lines = fault(document(nonsense=1, more_nonsense=2)).splitlines()
@@ -198,6 +326,19 @@ def test_a_budget_needs_to_know_what_is_spent(action: str) -> None:
     assert "models.0" not in said
     for known in (acme | {"subscription": True}, provider("acme", model(), model("large"))):
         assert loaded(document(providers=[known, provider("other", {"model": "small"})], **only)).budgets
+
+
+def test_a_hard_budget_may_stand_over_models_without_a_price() -> None:
+    """They are not called under it, so that nothing is spent that nobody knows; a soft one could not stop them."""
+    acme = provider("acme", model(), model("large") | {"price": None})
+    for mode, loads in (("hard", True), ("soft", False)):
+        asked = document(providers=[acme], profiles=ONE, budgets=[BUDGET | {"mode": mode}])
+        if loads:
+            assert loaded(asked).budgets[0].mode == mode
+        else:
+            assert "the spend would not be known" in fault(asked)
+    nobody = document(budgets=[BUDGET | {"scope": "provider:nobody", "mode": "hard"}])
+    assert "budgets.0.scope: no provider 'nobody'" in fault(nobody)
 
 
 NOT_MONEY = [-0.01, -1, float("nan"), float("inf"), True, False, None, "three", "", [3], "NaN", "-1"]

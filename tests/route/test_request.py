@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,20 +12,25 @@ from starlette.datastructures import Headers
 
 import warmroute
 from ledger.items import ApiKey
+from route.choice import Choice, choose
 from route.config import Config
-from route.dialects.base import dump
+from route.dialects.base import Dialect, dump
+from route.dialects.chat import CHAT
+from route.dialects.embeddings import EMBEDDINGS
 from route.dialects.messages import MESSAGES
+from route.dialects.neutral import NeutralRequest
+from route.dialects.responses import RESPONSES
 from route.errors import BadRequest, Forbidden, NotFound
 from route.request import (
     MAX_LABEL,
     MAX_LEVELS,
-    Choice,
-    choose,
     estimate_tokens,
     origin_of_refused,
     parse_body,
     storable,
 )
+from route.translate import Translator
+from route.wish import Wish
 from tests.route.build import KEY, Json, body, config, document, request
 
 SECRET = "swordfish"
@@ -112,6 +118,7 @@ def test_a_deep_request_is_refused_and_not_a_crash(levels: int) -> None:
 
 CHOICES = config(
     aliases={"gpt-4o": "large", "fast": "other/small", "large": "default", "acme/large": "messages"},
+    mode_aliases={"deep": "large", "claude": "messages"},
     default_profile="default",
 )
 
@@ -121,6 +128,7 @@ def chosen(model: str = "", headers: Json | None = None, *, config: Config = CHO
 
 
 HEADER = {"x-warmroute-profile": "large"}
+MODE = {"x-warmroute-mode": "claude"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +136,9 @@ HEADER = {"x-warmroute-profile": "large"}
     [
         (chosen("gpt-4o", HEADER, profile="messages"), "messages", "body_profile"),
         (chosen("gpt-4o", HEADER), "large", "header_profile"),
+        (chosen("gpt-4o", HEADER | MODE), "large", "header_profile"),
+        (chosen("gpt-4o", MODE), "messages", "header_mode"),
+        (chosen("acme/small", MODE, profile="default"), "default", "body_profile"),
         (chosen("gpt-4o"), "large", "alias"),
         (chosen("large"), "default", "alias"),
         (chosen("messages"), "messages", "model"),
@@ -138,8 +149,9 @@ HEADER = {"x-warmroute-profile": "large"}
 )
 @pytest.mark.case("C4")
 def test_the_order_of_choosing(choice: Choice, name: str, rule: str) -> None:
-    """Body profile > header > alias > a model that names a profile > the default."""
+    """Body profile > header > mode > alias > a model that names a profile > the default."""
     assert (choice.name, choice.rule) == (name, rule)
+    assert choice.is_default is (rule == "default")
     assert choice.profile == CHOICES.profiles[name]
     assert not choice.pinned
 
@@ -167,20 +179,33 @@ def test_a_route_is_pinned_and_a_model_has_all_its_routes(
 @pytest.mark.case("C4")
 def test_an_unknown_profile_lists_the_known(asked: Json) -> None:
     """Never a silent default for somebody who said what they want."""
-    with pytest.raises(BadRequest, match=r"Known: default, large, messages\.") as caught:
+    with pytest.raises(BadRequest, match=r"Known: auto, default, large, messages\.") as caught:
         chosen("small", **asked)
     assert caught.value.code == "unknown_profile"
-    with pytest.raises(BadRequest, match=r"Known: default, large, messages\."):
+    with pytest.raises(BadRequest, match=r"Known: auto, default, large, messages\."):
         chosen("small", {"x-warmroute-profile": "nowhere"})
+
+
+@pytest.mark.parametrize("mode", ["slow", "", "large"])
+@pytest.mark.case("C4")
+def test_an_unknown_mode_lists_the_known(mode: str) -> None:
+    """A profile's name is none; where there are no modes it says so."""
+    with pytest.raises(BadRequest, match=r"Known: claude, deep\.") as caught:
+        chosen("small", {"x-warmroute-mode": mode})
+    assert caught.value.code == "unknown_mode"
+    with pytest.raises(BadRequest, match=r"Known: none\."):
+        chosen("small", {"x-warmroute-mode": mode}, config=config())
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
     """An error is no echo."""
     with pytest.raises(BadRequest) as profile:
         chosen(profile="x" * 10_000)
+    with pytest.raises(BadRequest) as mode:
+        chosen("", {"x-warmroute-mode": "x" * 10_000})
     with pytest.raises(NotFound) as model:
         chosen("x" * 10_000, config=config(unknown_model="reject"))
-    assert max(len(profile.value.message), len(model.value.message)) < 2 * MAX_LABEL
+    assert max(len(error.value.message) for error in (profile, mode, model)) < 2 * MAX_LABEL
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "", "acme/nothing", "acme/"])
@@ -225,6 +250,135 @@ def test_a_refused_profile_is_named_as_it_was_asked_for() -> None:
         with pytest.raises(Forbidden, match=f"may not use '{name}', only the profiles large") as caught:
             request(asked, key=bound, config=aliased)
         assert len(str(caught.value)) < 100
+
+
+DIAL = {"x-warmroute-preference": "cost"}
+FLOOR = {"x-warmroute-min-quality": "0.7"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers", "wish"),
+    [
+        ({}, {}, Wish("balanced", None)),
+        ({"routing_hint": "quality"}, DIAL, Wish("quality")),
+        ({"routing_hint": None}, DIAL, Wish("cost")),
+        ({"routing_hint": "balanced"}, {}, Wish("balanced")),
+        ({"min_quality": 0.9}, FLOOR | DIAL, Wish("cost", 0.9)),
+        ({"min_quality": None}, FLOOR, Wish(min_quality=0.7)),
+        ({"min_quality": 0}, {}, Wish(min_quality=0)),
+        ({"min_quality": 1}, {}, Wish(min_quality=1)),
+        ({}, {"x-warmroute-min-quality": "1"}, Wish(min_quality=1)),
+        ({}, {"x-warmroute-min-quality": ".5"}, Wish(min_quality=0.5)),
+        ({}, {"x-warmroute-min-quality": "5e-1"}, Wish(min_quality=0.5)),
+    ],
+)
+@pytest.mark.case("A8")
+def test_a_request_may_wish(asked: Json, headers: Json, wish: Wish) -> None:
+    """Body > header, the dial and the floor each for itself; nothing said is `balanced`, without a floor."""
+    assert request(body(**asked), headers).wish == wish
+
+
+@pytest.mark.parametrize("hint", ["cheap", "", "Quality", 7, True, ["cost"], {}])
+@pytest.mark.case("A8")
+def test_an_unknown_preference_lists_the_known(hint: Any) -> None:
+    """A typo is 400, from either place, and never `balanced`."""
+    asked: list[tuple[Json, Json]] = [(body(routing_hint=hint), {})]
+    asked += [(body(), {"x-warmroute-preference": hint})] if isinstance(hint, str) else []
+    for asking, headers in asked:
+        with pytest.raises(BadRequest, match=r"Known: balanced, cost, quality\.") as caught:
+            request(asking, headers)
+        assert (caught.value.status, caught.value.code) == (400, "unknown_preference")
+
+
+NO_QUALITY = [-0.01, 1.01, True, False, "0.7", [0.7], {}, 10**400, float("nan")]
+NO_HEADER = [
+    "",
+    "-0.1",
+    "1.01",
+    "nan",
+    "inf",
+    "true",
+    "0_7",
+    "½",
+    "\u0660.\u0667",
+    "high",
+    "0.5 0.6",
+    "1e999",
+    "+0.5",
+]
+
+
+@pytest.mark.parametrize("said", NO_QUALITY, ids=lambda value: repr(value)[:12])
+@pytest.mark.case("A8")
+def test_what_is_no_quality_is_refused(said: Any) -> None:
+    """A number from 0 to 1 and nothing else: a floor that is not understood would not hold."""
+    with pytest.raises(BadRequest) as caught:
+        request(body(min_quality=said), FLOOR)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_min_quality")
+
+
+@pytest.mark.parametrize("said", NO_HEADER)
+@pytest.mark.case("A8")
+def test_what_is_no_quality_in_a_header_is_refused(said: str) -> None:
+    """Digits with a point, as JSON or a shell writes them."""
+    with pytest.raises(BadRequest) as caught:
+        request(headers={"x-warmroute-min-quality": said})
+    assert caught.value.code == "invalid_min_quality"
+
+
+LIMIT_FIELDS: list[tuple[Dialect, str]] = [
+    (CHAT, "max_tokens"),
+    (CHAT, "max_completion_tokens"),
+    (MESSAGES, "max_tokens"),
+    (RESPONSES, "max_output_tokens"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "field"), LIMIT_FIELDS, ids=lambda value: getattr(value, "name", value))
+def test_what_the_caller_allows_the_answer_is_read(dialect: Dialect, field: str) -> None:
+    """A positive whole number; anything else is no limit of ours to know."""
+    for said, limit in ((1, 1), (4096, 4096), (0, None), (-1, None), (1.0, None), (True, None), ("9", None)):
+        asked: Json = {"messages": [], "input": [], field: said}
+        assert request(asked, dialect=dialect).features.output_limit == limit
+    assert request({"messages": [], "input": []}, dialect=dialect).features.output_limit is None
+
+
+def test_of_two_limits_the_newer_name_counts() -> None:
+    """Chat completions have both; the older is for those who do not say the newer."""
+    assert request(body(max_completion_tokens=10, max_tokens=20)).features.output_limit == 10
+    assert request(body(max_completion_tokens=None, max_tokens=20)).features.output_limit == 20
+    assert request({"input": "hi", "max_tokens": 5}, dialect=EMBEDDINGS).features.output_limit is None
+
+
+def test_a_body_is_read_once_for_all_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules, guards and every translation share it, also of a copy; only another body is read anew."""
+    assert CHAT.conversion is not None
+    times: list[Json] = []
+    read = CHAT.conversion.read_request
+
+    def counting(self: object, body: Json) -> NeutralRequest:
+        times.append(body)
+        return read(body)
+
+    monkeypatch.setattr(type(CHAT.conversion), "read_request", counting)
+    rules = [{"id": "r", "profile": "large", "match": {"has_image": False}}]
+    asked = request(body(profile="auto"), config=config(auto_router={"rules": rules}))
+    marked = replace(asked, origin=replace(asked.origin, agent="a"))
+    assert Translator(asked).neutral is Translator(marked).neutral is asked.neutral
+    assert times == [asked.body]
+    other = replace(marked, body=body("Other"))
+    assert isinstance(other.neutral, NeutralRequest)
+    assert other.neutral != asked.neutral
+    assert times == [asked.body, other.body]
+
+
+def test_nothing_is_read_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that stays in its dialect need not be understood; one that cannot be says why, each time."""
+    oracle = request({"messages": [{"role": "oracle"}]})
+    assert isinstance(oracle.neutral, BadRequest)
+    assert oracle.neutral is oracle.neutral
+    monkeypatch.setattr(type(CHAT.conversion), "read_request", None)
+    assert request().wish == Wish()
 
 
 SESSIONS = {
@@ -467,6 +621,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON))
+@example([0, 0, None])
 def test_more_is_never_estimated_as_less(values: list[Any]) -> None:
     """Each part adds, so a longer conversation never looks shorter."""
     sizes = [estimate_tokens(values[:n]) for n in range(len(values) + 1)]

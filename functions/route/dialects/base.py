@@ -54,7 +54,10 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the plan needs to know of a request's body. `agent_session`: a field that an agent sends on its own."""
+    """What the plan needs to know of a request's body. `agent_session`: a field that an agent sends on its own.
+
+    `output_limit`: how many tokens the caller allows the answer; None where it does not say.
+    """
 
     requested_model: str
     stream: bool
@@ -63,6 +66,7 @@ class Features:
     session: str = ""
     agent_session: str = ""
     usage_asked: bool = True
+    output_limit: int | None = None
 
 
 class Reader(ABC):
@@ -361,6 +365,11 @@ def text(value: object) -> str:
 def _printable(value: object) -> str:
     """Without what no header or table takes: control characters, half characters, too many of them."""
     return _UNPRINTABLE.sub("", text(value)).strip()[:MAX_SAID]
+
+
+def count(value: object) -> int | None:
+    """A positive whole number; anything else is None, true and 3.0 too."""
+    return value if type(value) is int and value > 0 else None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from route.dialects.base import (
     Reader,
     StreamReader,
     UnaryReader,
+    count,
     dump,
     mapping,
     maps,
@@ -174,6 +175,7 @@ class Chat(Dialect):
             session=text(body.get("session")),
             agent_session=text(body.get("prompt_cache_key")),
             usage_asked=mapping(body.get("stream_options")).get("include_usage") is True,
+            output_limit=count(body.get("max_completion_tokens")) or count(body.get("max_tokens")),
         )
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:

@@ -15,6 +15,7 @@ from route.dialects.base import (
     Reader,
     StreamReader,
     UnaryReader,
+    count,
     encoded,
     mapping,
     maps,
@@ -162,6 +163,7 @@ class Messages(Dialect):
             images=any(p.get("type") == "image" for p in (*parts, *nested)),
             session=text(body.get("session")),
             agent_session=_agent_session(body),
+            output_limit=count(body.get("max_tokens")),
         )
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:

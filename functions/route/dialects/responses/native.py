@@ -17,6 +17,7 @@ from route.dialects.base import (
     Reader,
     StreamReader,
     UnaryReader,
+    count,
     dump,
     mapping,
     maps,
@@ -211,6 +212,7 @@ class Responses(Dialect):
             images=any(part.get("type") == "input_image" for part in _parts(body)),
             session=text(body.get("session")),
             agent_session=text(body.get("prompt_cache_key")) or own,
+            output_limit=count(body.get("max_output_tokens")),
         )
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:

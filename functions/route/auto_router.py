@@ -1,0 +1,171 @@
+"""The profile `auto`: which profile a request goes to by what it holds. Pure; the first rule that matches decides.
+
+Four matchers look at the latest message of the user, and match nothing where there is none. The others look at
+the request, and work in every dialect.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from route.dialects.neutral import Image, NeutralRequest, Text, ToolResult
+from route.values import Name, Number, Strict, Whole
+
+AUTO = "auto"
+"""The profile that a request asks for to be routed by these rules."""
+
+DEFAULT = "default"
+"""What stands for a rule's id where none has matched."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Match(Strict):
+    """Exactly one of these.
+
+    `has_image: false` is a message without any image, `has_tools: false` a request without tools.
+    `code_fence_ratio_min`: the share of a message's characters inside code fences, fences included.
+    `content_regex` is searched for, `model_pattern` must fit the whole of the requested model.
+    `content_token_count_min`: estimated tokens of the whole request.
+    """
+
+    has_image: Flag | None = None
+    code_fence_ratio_min: Annotated[Number, Field(gt=0, le=1)] | None = None
+    content_contains: Annotated[str, Field(min_length=1)] | None = None
+    content_regex: str | None = None
+    model_pattern: str | None = None
+    content_token_count_min: Annotated[Whole, Field(ge=1)] | None = None
+    has_tools: Flag | None = None
+
+    @field_validator("content_regex", "model_pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.given) != 1:
+            said = f", not {' and '.join(self.given)}" if self.given else ""
+            raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}{said}")
+        return self
+
+    @property
+    def given(self) -> list[str]:
+        return [name for name in type(self).model_fields if getattr(self, name) is not None]
+
+
+class AutoRule(Strict):
+    """What matches goes to this profile. The id is what the receipt and the log call it."""
+
+    id: Name
+    profile: str
+    match: Match
+
+
+class AutoRouter(Strict):
+    """`default`: where a request goes that no rule matches; without it, to the file's default profile.
+
+    Without rules the bundled ones are taken, as far as their profiles exist.
+    """
+
+    rules: tuple[AutoRule, ...] = ()
+    default: str | None = None
+
+    def faults(self, profiles: Collection[str], *, is_default: bool) -> Iterable[str]:
+        """What is wrong with it, each with its path. `is_default`: `auto` is the file's default profile."""
+        ids = [rule.id for rule in self.rules]
+        yield from (
+            f"auto_router.rules: {i!r} is there twice" for i in sorted({i for i in ids if ids.count(i) > 1})
+        )
+        for i, rule in enumerate(self.rules):
+            if rule.profile not in profiles:
+                yield f"auto_router.rules.{i}.profile: no profile {rule.profile!r}"
+        if self.default is not None and self.default not in profiles:
+            yield f"auto_router.default: no profile {self.default!r}"
+        if is_default and self.default is None and _ALWAYS not in self.effective(profiles):
+            yield f"auto_router.default: needed where default_profile is {AUTO!r}"
+
+    def effective(self, profiles: Collection[str]) -> Sequence[AutoRule]:
+        """The file's own rules, or those that are bundled."""
+        return self.rules or [rule for rule in BUNDLED if rule.profile in profiles]
+
+
+_ALWAYS = AutoRule(id="writing", profile="writing", match=Match(model_pattern="(?s).*"))
+BUNDLED = (
+    AutoRule(id="image", profile="multi", match=Match(has_image=True)),
+    AutoRule(id="code", profile="coding", match=Match(code_fence_ratio_min=0.3)),
+    _ALWAYS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the user said last."""
+
+    text: str
+    has_image: bool
+
+
+def _no_message() -> Message | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the rules look at. `tokens`: the estimate for all of it. `message`: asked where a rule needs it."""
+
+    model: str = ""
+    tokens: int = 0
+    has_tools: bool = False
+    message: Callable[[], Message | None] = field(default=_no_message)
+
+
+def latest_message(neutral: NeutralRequest) -> Message | None:
+    """The last turn of the user that holds more than results of tools; None without one."""
+    for turn in reversed(neutral.turns):
+        said = [part for part in turn.parts if not isinstance(part, ToolResult)]
+        if turn.role == "user" and said:
+            text = "\n".join(part.text for part in said if isinstance(part, Text))
+            return Message(text, any(isinstance(part, Image) for part in said))
+    return None
+
+
+def code_fence_ratio(text: str) -> float:
+    """The share of characters inside code fences, from 0 to 1. One that is not closed runs to the end."""
+    return sum(len(fenced) for fenced in _FENCED.findall(text)) / len(text) if text else 0.0
+
+
+_ON_MESSAGE: Mapping[str, Callable[[Any, Message], bool]] = {
+    "has_image": lambda wanted, message: message.has_image is wanted,
+    "code_fence_ratio_min": lambda least, message: code_fence_ratio(message.text) >= least,
+    "content_contains": lambda words, message: words in message.text,
+    "content_regex": lambda pattern, message: re.search(pattern, message.text) is not None,
+}
+_ON_REQUEST: Mapping[str, Callable[[Any, Subject], bool]] = {
+    "model_pattern": lambda pattern, subject: re.fullmatch(pattern, subject.model) is not None,
+    "content_token_count_min": lambda least, subject: subject.tokens >= least,
+    "has_tools": lambda wanted, subject: subject.has_tools is wanted,
+}
+
+
+def _matches(match: Match, subject: Subject) -> bool:
+    (name,) = match.given
+    wanted = getattr(match, name)
+    if name in _ON_REQUEST:
+        return _ON_REQUEST[name](wanted, subject)
+    message = subject.message()
+    return message is not None and _ON_MESSAGE[name](wanted, message)
+
+
+def first_match(rules: Iterable[AutoRule], subject: Subject) -> AutoRule | None:
+    """The rule that decides; None when none matches."""
+    return next((rule for rule in rules if _matches(rule.match, subject)), None)

@@ -1,0 +1,57 @@
+"""The dial: whether a caller would rather have quality or a low price. The plan makes a floor of it."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from route.dialects.base import Document
+from route.errors import BadRequest
+from route.wire import MIN_QUALITY_HEADER, PREFERENCE_HEADER
+
+Dial = Literal["quality", "balanced", "cost"]
+DIALS: Mapping[object, Dial] = {dial: dial for dial in get_args(Dial)}
+
+_NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request says of quality. `min_quality`, from 0 to 1, is the caller's own floor."""
+
+    dial: Dial = "balanced"
+    min_quality: float | None = None
+
+
+def wish_of(body: Document, headers: Mapping[str, str]) -> Wish:
+    """Body > header, each for itself. Raises BadRequest for what is neither a dial nor a quality."""
+    hint, floor = body.get("routing_hint"), body.get("min_quality")
+    hint = headers.get(PREFERENCE_HEADER) if hint is None else hint
+    floor = _header_number(headers) if floor is None else floor
+    return Wish("balanced" if hint is None else _dial(hint), None if floor is None else _quality(floor))
+
+
+def _dial(said: object) -> Dial:
+    dial = DIALS.get(said) if isinstance(said, str) else None
+    if dial is None:
+        known = ", ".join(sorted(DIALS.values()))
+        raise BadRequest(
+            "unknown_preference", f"There is no such preference. Known: {known}.", param="routing_hint"
+        )
+    return dial
+
+
+def _header_number(headers: Mapping[str, str]) -> float | None:
+    """NaN, which is no quality, for what is no number."""
+    said = headers.get(MIN_QUALITY_HEADER)
+    if said is None:
+        return None
+    # Python also reads grouped digits, and those of other scripts.
+    return float(said) if _NUMBER.fullmatch(said) else math.nan
+
+
+def _quality(said: object) -> float:
+    if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= 1:
+        return float(said)
+    raise BadRequest("invalid_min_quality", "'min_quality' must be a number from 0 to 1.", param="min_quality")
