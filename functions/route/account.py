@@ -16,6 +16,9 @@ from route.sink import CallerGone
 MAX_REPORTED_USD = 10_000
 """No call costs that much; a provider that says so is wrong, and the computed cost stands."""
 
+MAX_WAIT_S = 86_400
+"""Written down of what a provider asks for. Some say a date in a year's time."""
+
 MAX_DROPPED = 24
 MAX_DROPPED_CHARS = 600
 
@@ -41,6 +44,7 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         http_status=attempt.http_status,
         latency_ms=attempt.latency_ms,
         ttft_ms=attempt.ttft_ms,
+        retry_after_ms=_retry_after_ms(attempt),
         usage=usage,
         estimated=estimated,
         tool_calls=reader.tool_calls,
@@ -52,6 +56,12 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         repaired=tuple(sorted(reader.repaired)),
         closes=ending,
     )
+
+
+def _retry_after_ms(attempt: Attempt) -> int | None:
+    """How long the provider asked to be left alone."""
+    wait_s = attempt.verdict.retry_after_s if attempt.verdict else None
+    return None if wait_s is None else round(min(wait_s, MAX_WAIT_S) * 1000)
 
 
 def _few(names: tuple[str, ...]) -> tuple[str, ...]:

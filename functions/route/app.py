@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ledger.items import ApiKey
 from ledger.moments import now_ms
 from ledger.table import open_table
-from route.auth import Keys
+from route.auth import OPERATOR, Keys
 from route.capabilities import load_bundled
 from route.counting import count_tokens
 from route.destination import Passing
@@ -32,7 +32,14 @@ from route.passthrough import pass_through
 from route.paths import METHODS, VERSION
 from route.providers import KINDS
 from route.providers.base import Provider
-from route.reads import model_document, model_ids, models_document, read_session
+from route.reads import (
+    model_document,
+    model_ids,
+    models_document,
+    read_decision,
+    read_explanation,
+    read_session,
+)
 from route.settings import Settings, settings_from_environment
 from route.sink import Sink
 from route.upstream import open_http
@@ -172,6 +179,21 @@ async def _session(router: Router, request: Request, key: ApiKey) -> dict[str, A
     return await read_session(router.fleet, key, request.path_params["sid"])
 
 
+async def _decision(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    return await read_decision(router.table, key, request.path_params["inference_id"])
+
+
+async def _explain(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    _check_operator(request, key)
+    return await read_explanation(router.table, request.path_params["inference_id"])
+
+
+def _check_operator(request: Request, key: ApiKey) -> None:
+    """To anybody else these paths are not there."""
+    if key.role != OPERATOR:
+        raise _nothing_at(request)
+
+
 async def _models(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
     return models_document(model_ids(router.config, key), request.headers, request.query_params)
 
@@ -203,9 +225,13 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's own: a path or a method that is not there."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == 404:
-        return _error_response(request, NotFound("not_found", f"There is no {request.url.path[:256]} here."))
+        return _error_response(request, _nothing_at(request))
     code = "method_not_allowed" if error.status_code == 405 else "http_error"
     return _error_response(request, ApiError(error.status_code, code, f"{request.method}: {error.detail}."))
+
+
+def _nothing_at(request: Request) -> NotFound:
+    return NotFound("not_found", f"There is no {request.url.path[:256]} here.")
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
@@ -240,6 +266,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     reads = [
         Route("/v1/session/{sid:path}", _reading(_session), methods=["GET"]),
+        Route("/v1/inferences/{inference_id}/decision", _reading(_decision), methods=["GET"]),
+        Route("/x/inferences/{inference_id}/explain", _reading(_explain), methods=["GET"]),
         Route("/v1/models", _reading(_models), methods=["GET"]),
         Route("/v1/models/{name:path}", _reading(_model), methods=["GET"]),
         Route("/healthz", _health, methods=["GET"]),

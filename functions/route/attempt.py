@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from route.chain import Route
 from route.classify import Verdict
 from route.dialects.base import Reader
-from route.plan import Route
 from route.translate import Translation
 
 

@@ -9,9 +9,10 @@ from ledger.outcomes import Ending, Kind
 from route.account import fact_of
 from route.attempt import Attempt
 from route.call import Exchange, HeadersOf, conclude, run_attempt
+from route.chain import Route
 from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
-from route.plan import Plan, Route
+from route.plan import Plan
 from route.providers.base import Refused, Unreachable
 from route.said import Said, said
 from route.translate import Translation

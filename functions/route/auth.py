@@ -11,6 +11,9 @@ from route.errors import Forbidden, InvalidKey, StoreUnavailable, Unauthenticate
 
 CACHED_KEYS = 1_000
 
+OPERATOR = "operator"
+"""The role of a key that may see what is not one caller's own."""
+
 
 def digest_of(key: str) -> str:
     """The 64 hex digits under which a key is stored."""

@@ -24,10 +24,16 @@ SECOND_TRY_S = 0.7
 
 
 class Capture:
-    """Facts of one inference. Each write is sent when it is known, after the one before it, in a task."""
+    """Facts of one inference. Each write is sent when it is known, after the one before it, in a task.
 
-    def __init__(self, table: Table, inference: Inference, *, strict: bool) -> None:
+    `seen` is told of each fact at once, so that this instance's next decision knows it.
+    """
+
+    def __init__(
+        self, table: Table, inference: Inference, *, strict: bool, seen: Callable[[Fact], None] = lambda _: None
+    ) -> None:
         self._table = table
+        self._seen = seen
         self._strict = strict
         self._last: asyncio.Task[None] | None = None
         self._stored = True
@@ -72,6 +78,7 @@ class Capture:
         """An attempt has ended. Its row is written beside the next attempt, or before the closing."""
         self.facts.append(fact)
         log.info("attempt-finished", extra=_fields(fact))
+        self._seen(fact)
         self._send(lambda: self._put(fact), records.fact_item(fact))
 
     async def _put(self, fact: Fact) -> bool:
@@ -101,6 +108,7 @@ class Capture:
     async def refuse(self, fact: Fact, *, status: int) -> None:
         """It ended before any call: one item, closed from the start."""
         self.facts.append(fact)
+        self._seen(fact)
         refused = replace(self.inference, state=State.CLOSED, closed_at=fact.at, ending=fact.closes, status=status)
         self.inference = refused
         item = records.inference_item(refused) | records.fact_item(fact)

@@ -5,7 +5,7 @@ kind, in `ledger.outcomes`, since the folds need it too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -120,7 +120,9 @@ def _refused(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) 
     elif status >= 500 and _OUT_OF_MEMORY.search(wording):
         kind = Kind.OUT_OF_MEMORY
     answer_status = status if status >= 400 else 502
-    return Verdict(kind, onwards, answer_status, status, retry_after_s(headers, now_ms))
+    # Quotas are told in every answer, whatever it is about: only one that refuses for a quota means them.
+    wait_s = retry_after_s if kind is Kind.RATE_LIMITED else asked_wait_s
+    return Verdict(kind, onwards, answer_status, status, wait_s(headers, now_ms))
 
 
 def _by_class(status: int) -> tuple[Kind, bool]:
@@ -143,22 +145,32 @@ def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
 
 
 def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """Seconds until the provider wants to be asked again: `retry-after-ms`, `retry-after`, or a quota's reset."""
+    """Seconds until the provider wants to be asked again: what it asks for, or else when a quota is whole
+    again.
+    """
+    if (asked := asked_wait_s(headers, now_ms)) is not None:
+        return asked
+    dates = (headers.get("anthropic-ratelimit-requests-reset"), headers.get("anthropic-ratelimit-tokens-reset"))
+    if (wait := _until(dates, now_ms)) is not None:
+        return wait
+    quota = _quota_reset_s(headers)
+    return _reset_s(headers.get("x-ratelimit-reset"), now_ms) if quota is None else quota
+
+
+def asked_wait_s(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """Seconds, by `retry-after-ms` or `retry-after`, which may be a date."""
     if (ms := _float(headers.get("retry-after-ms"))) is not None:
         return ms / 1000
     after = headers.get("retry-after")
-    if (seconds := _float(after)) is not None:
-        return seconds
-    dates = [
-        after,
-        headers.get("anthropic-ratelimit-requests-reset"),
-        headers.get("anthropic-ratelimit-tokens-reset"),
-    ]
-    for date in filter(None, dates):
-        if (at := _date(date)) is not None:
-            return max(0.0, at - now_ms / 1000)
-    quota = _quota_reset_s(headers)
-    return _reset_s(headers.get("x-ratelimit-reset"), now_ms) if quota is None else quota
+    seconds = _float(after)
+    return _until((after,), now_ms) if seconds is None else seconds
+
+
+def _until(dates: Iterable[str | None], now_ms: int) -> float | None:
+    """Seconds until the first of them that is a date; 0 for one that has passed."""
+    instants = (_date(date) for date in dates if date)
+    at = next((at for at in instants if at is not None), None)
+    return None if at is None else max(0.0, at - now_ms / 1000)
 
 
 def _quota_reset_s(headers: Mapping[str, str]) -> float | None:

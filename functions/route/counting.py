@@ -8,18 +8,26 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ledger.ids import new_inference_id
-from ledger.items import ApiKey, Inference
+from ledger.items import ApiKey
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind
 from route.attempts import Served, attempt_all
 from route.call import Exchange
-from route.capture import Capture
 from route.dialects.base import Document, dump
 from route.errors import ApiError
-from route.exchange import JSON, RESERVE_S, Answer, Incoming, Router, planned, refuse, send_whole
+from route.exchange import (
+    JSON,
+    RESERVE_S,
+    Answer,
+    Incoming,
+    Router,
+    open_capture,
+    planned,
+    refuse,
+    send_whole,
+    understood,
+)
 from route.receipts import make_receipt
-from route.request import origin_of_refused, parse, parse_body
 from route.sink import Sink
 from route.wire import RECEIPT_FIELD
 
@@ -33,34 +41,24 @@ _FAULT_STATUSES = frozenset({200, 400, 413, 422})
 async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
     """Answers one request to count. Raises ApiError for what has not been answered yet."""
     arrived, clock = now_ms(), asyncio.get_running_loop().time
-    dialect, headers = incoming.dialect, incoming.headers
-    body = parse_body(incoming.body)
-    try:
-        asked = parse(dialect, body, headers, incoming.query, key, router.config)
-    except ApiError as error:
-        await refuse(router, dialect, origin_of_refused(dialect, body, headers, key), b"", error, sink)
+    asked = await understood(router, incoming, key, sink)
+    if asked is None:
         return
     # Who counts wants to know whether it fits: no route's context is too small for that.
     request = replace(asked, input_tokens=0)
-    origin = request.origin
-    snapshot, warm = await asyncio.gather(
-        router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
-    )
     try:
-        plan = planned(request, router.config, snapshot, warm, arrived)
+        plan = await planned(router, request, arrived)
     except ApiError as fault:
-        await refuse(router, dialect, origin, b"", fault, sink)
+        await refuse(router, incoming.dialect, request.origin, b"", fault, sink)
         return
     if plan.refusal:
         await _send_estimate(sink, asked.input_tokens, {"attempts": []}, {})
         return
-    inference = Inference(new_inference_id(arrived), origin, arrived, plan.pack())
-    capture = Capture(router.table, inference, strict=request.choice.profile.ledger == "strict")
+    capture = open_capture(router, request, plan, arrived)
     answer = Answer(request, plan, capture, sink, arrived)
     deadline_s = clock() + incoming.time_left_s - RESERVE_S
     exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
     served = await attempt_all(plan, exchanged, answer.headers)
-    router.fleet.add(capture.facts)
     is_estimated = _has_no_count(served)
     status = 200 if is_estimated else answer.status(served)
     await capture.close(at=now_ms(), ending=served.ending, status=status)

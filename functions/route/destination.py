@@ -7,15 +7,18 @@ from ledger.items import ApiKey
 from ledger.moments import iso, period_end_ms
 from ledger.money import text as money
 from ledger.snapshot import Snapshot
-from route.config import Config, ModelConfig, ProfileConfig, ProviderConfig
+from route.auto_router import Subject
+from route.choice import choose, default_choice
+from route.config import Config, ModelConfig, ProviderConfig
 from route.dialects.base import Dialect, Document, dump, text
 from route.errors import BadRequest, BudgetExceeded, Forbidden, NotFound
 from route.exchange import Incoming
 from route.paths import VERSION
+from route.profiles import ProfileConfig
 from route.providers import KINDS
 from route.providers.base import PASSED_ON
-from route.request import MAX_LABEL, choose, parse_body
-from route.wire import PROFILE_HEADER
+from route.request import MAX_LABEL, parse_body
+from route.wire import MODE_HEADER, PROFILE_HEADER
 
 _ABOUT_THE_BODY = ("content-type", "accept")
 
@@ -112,14 +115,13 @@ def _named(model: str, config: Config) -> tuple[str, ProfileConfig] | None:
         choice = choose({}, {}, model, config)
     except NotFound:
         return None
-    return None if choice.rule == "default" else (choice.name, choice.profile)
+    return None if choice.is_default else (choice.name, choice.profile)
 
 
 def _profile(headers: Mapping[str, str], config: Config) -> tuple[str, ProfileConfig]:
-    """The profile that the header names, or the default one. Raises BadRequest."""
-    if PROFILE_HEADER not in headers:
-        return config.default_profile, config.profiles[config.default_profile]
-    choice = choose({}, headers, "", config)
+    """The profile that a header names, or the default one. Raises BadRequest."""
+    is_named = PROFILE_HEADER in headers or MODE_HEADER in headers
+    choice = choose({}, headers, "", config) if is_named else default_choice(config, Subject())
     return choice.name, choice.profile
 
 

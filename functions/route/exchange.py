@@ -2,21 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from string import punctuation
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 
-from ledger.folds.session import Session, Warm, add_facts
+from ledger.folds.session import Session, add_facts
 from ledger.ids import new_inference_id
 from ledger.items import ApiKey, Fact, Inference, Origin
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Outcome
 from ledger.routes import route_key
-from ledger.snapshot import Snapshot
 from ledger.table import StoreError, Table
 from route.attempt import Attempt
 from route.attempts import Served, attempt_all
@@ -27,11 +27,14 @@ from route.config import Config
 from route.dialects.base import Dialect, Document, dump, parse_object
 from route.errors import ApiError
 from route.fleet import Fleet
-from route.plan import Plan, decide
+from route.guards.health import lease_ms
+from route.guards.tool_loop import TOOL_LOOP, guard_tool_loop
+from route.plan import Plan, make_plan, probing
 from route.providers.base import Provider
 from route.receipts import answer_headers, make_receipt
 from route.request import Request, origin_of_refused, parse, parse_body
 from route.sink import Sink
+from route.watch import watching
 
 log = logging.getLogger("warmroute.route")
 
@@ -70,47 +73,82 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     """Answers one routed request. Raises ApiError for what has not been answered yet."""
     arrived, clock = now_ms(), asyncio.get_running_loop().time
     deadline_s = clock() + incoming.time_left_s - RESERVE_S
-    dialect = incoming.dialect
-    body = parse_body(incoming.body)
-    try:
-        request = parse(dialect, body, incoming.headers, incoming.query, key, router.config)
-    except ApiError as error:
-        await refuse(router, dialect, origin_of_refused(dialect, body, incoming.headers, key), b"", error, sink)
+    request = await understood(router, incoming, key, sink)
+    if request is None:
         return
-    origin = request.origin
-    snapshot, warm = await asyncio.gather(
-        router.fleet.snapshot(arrived), router.fleet.warm_routes(origin.caller, origin.session)
-    )
     try:
-        plan = planned(request, router.config, snapshot, warm, arrived)
+        with leaving_a_row(key):
+            request = guard_tool_loop(request)
+        plan = await planned(router, request, arrived)
     except ApiError as fault:
-        await refuse(router, dialect, origin, b"", fault, sink)
+        is_loop = fault.code == TOOL_LOOP
+        origin = replace(request.origin, tool_loop="break") if is_loop else request.origin
+        await refuse(router, incoming.dialect, origin, b"", fault, sink)
         return
-    _log_skips(plan)
+    _log_decision(plan)
     if plan.refusal:
-        await refuse(router, dialect, origin, plan.pack(), plan.refusal, sink)
+        await refuse(router, incoming.dialect, request.origin, plan.pack(), plan.refusal, sink)
         return
-    inference = Inference(new_inference_id(arrived), origin, arrived, plan.pack())
-    is_strict = request.choice.profile.ledger == "strict"
-    capture = Capture(router.table, inference, strict=is_strict)
+    if request.choice.profile.health.action != "off":
+        plan = await _with_probe(router.fleet, plan, request, arrived)
+    capture = open_capture(router, request, plan, arrived)
     answer = Answer(request, plan, capture, sink, arrived)
-    totals = asyncio.create_task(_session_before(router.fleet, inference))
+    totals = asyncio.create_task(_session_before(router.fleet, capture.inference))
     exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
     served = await attempt_all(plan, exchanged, answer.headers)
-    router.fleet.add(capture.facts)
     await capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
     await answer.finish(served, await totals)
 
 
-def planned(request: Request, config: Config, snapshot: Snapshot, warm: Mapping[str, Warm], now: int) -> Plan:
-    """The decision. A bug of ours is an ApiError too: a stranger's body is read here, and must leave a row."""
+async def understood(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) -> Request | None:
+    """The request, parsed; None when it was refused. Raises ApiError for what is no JSON at all."""
+    dialect, headers = incoming.dialect, incoming.headers
+    body = parse_body(incoming.body)
     try:
-        return decide(request, config, snapshot, warm.items(), now)
+        with leaving_a_row(key):
+            return parse(dialect, body, headers, incoming.query, key, router.config)
+    except ApiError as error:
+        await refuse(router, dialect, origin_of_refused(dialect, body, headers, key), b"", error, sink)
+        return None
+
+
+@contextmanager
+def leaving_a_row(key: ApiKey) -> Iterator[None]:
+    """Where a stranger's body is read, a bug of ours is an ApiError too: it is answered, and leaves a row."""
+    try:
+        yield
+    except ApiError:
+        raise
     except Exception as error:  # noqa: BLE001 - see above; only the kind of fault is told, its text may quote a request
-        log.error("planning-failed", extra={"error": type(error).__name__, "caller": request.origin.caller})  # noqa: TRY400
+        log.error("planning-failed", extra={"error": type(error).__name__, "caller": key.caller})  # noqa: TRY400
         raise ApiError(
             500, "internal_error", "The router failed. It has been logged.", should_retry=False
         ) from None
+
+
+async def planned(router: Router, request: Request, now: int) -> Plan:
+    """The decision, by all that is known now."""
+    origin, fleet = request.origin, router.fleet
+    snapshot, warm = await asyncio.gather(fleet.snapshot(now), fleet.warm_routes(origin.caller, origin.session))
+    with leaving_a_row(request.key):
+        return make_plan(request, router.config, snapshot, warm.items(), now)
+
+
+async def _with_probe(fleet: Fleet, plan: Plan, request: Request, now: int) -> Plan:
+    """The plan that begins with a rested route, where one would be first and this router may be the one to try."""
+    for route, probe in probing(plan):
+        if await fleet.claim_probe(route, now, lease_ms(request.choice.profile.health)):
+            log.info("health-probe", extra={"route": route, "profile": request.choice.name})
+            return probe
+    return plan
+
+
+def open_capture(router: Router, request: Request, plan: Plan, now: int) -> Capture:
+    """The trail of an inference that is about to begin."""
+    inference = Inference(new_inference_id(now), request.origin, now, plan.pack())
+    profile = request.choice.profile
+    seen = watching(router.fleet, profile)
+    return Capture(router.table, inference, strict=profile.ledger == "strict", seen=seen)
 
 
 async def _session_before(fleet: Fleet, inference: Inference) -> Session | None:
@@ -220,23 +258,25 @@ async def refuse(
     now = now_ms()
     inference = Inference(new_inference_id(now), origin, now, plan)
     fact = Fact(inference.inference_id, 0, now, Outcome.REFUSED, origin, started_at=now, closes=Ending.ERROR)
-    capture = Capture(router.table, inference, strict=False)
+    capture = Capture(router.table, inference, strict=False, seen=router.fleet.add)
     await capture.refuse(fact, status=error.status)
     log.info(
         "inference-refused",
         extra={"inference_id": inference.inference_id, "caller": origin.caller, "code": error.code},
     )
-    router.fleet.add([fact])
     await send_error(sink, dialect, error, inference.inference_id)
 
 
-def _log_skips(plan: Plan) -> None:
+def _log_decision(plan: Plan) -> None:
     for warning in plan.warnings:
         log.warning("budget-warning", extra=warning)
+    if "+adaptive" in plan.rule_fired:
+        levels = {row["route"]: row["demotion"] for row in plan.candidates if "demotion" in row}
+        log.info("adaptive-routing-applied", extra={"levels": levels, "rule_fired": plan.rule_fired})
     for row in plan.candidates:
-        if row.rejection_reason:
-            event = _SKIP_EVENTS.get(row.rejection_reason, f"skip-{row.rejection_reason.replace('_', '-')}")
-            log.info(event, extra={"route": row.route, "rule_fired": plan.rule_fired})
+        if reason := row.get("rejection_reason"):
+            event = _SKIP_EVENTS.get(reason, f"skip-{reason.replace('_', '-')}")
+            log.info(event, extra={"route": row["route"], "rule_fired": plan.rule_fired})
 
 
 _SKIP_EVENTS: dict[str, Any] = {"budget_exhausted": "skip-budget-exceeded"}

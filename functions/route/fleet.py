@@ -1,8 +1,8 @@
 """What the whole fleet knows, read from the views, with this instance's own newer attempts on top."""
 
 import logging
-from collections import deque
-from collections.abc import Iterable, Mapping
+from bisect import insort
+from collections.abc import Mapping
 
 from ledger.folds import merge_all
 from ledger.folds.route_stats import WINDOW_MS
@@ -22,6 +22,10 @@ NEWEST = 10
 """Facts of a session that one page brings: enough to find the latest success behind a few failures."""
 
 OWN_FACTS = 10_000
+"""The newest that are kept on top of a snapshot. There are more only where rollups have stopped."""
+
+ASK_AGAIN_MS = 5_000
+"""How long a router that was refused a probe leaves it to others."""
 
 
 class Fleet:
@@ -33,17 +37,40 @@ class Fleet:
         self._read_at: int | None = None
         self._snapshot: Snapshot = EMPTY
         """As it was read."""
-        self._own: deque[Fact] = deque(maxlen=OWN_FACTS)
-        """What this instance wrote and the snapshot cannot hold yet."""
+        self._own: list[Fact] = []
+        """What this instance wrote and the snapshot cannot hold yet, in the order in which folds read facts."""
         self._known: Snapshot = EMPTY
         """Both together. Each new fact is added to it; it is folded anew where something has to go out of it."""
         self._fold_at = 0
+        self._leave_alone: dict[str, int] = {}
+        """Until when (ms) not to ask for the probe of a route again."""
 
-    def add(self, facts: Iterable[Fact]) -> None:
+    def add(self, *facts: Fact) -> None:
         """This instance's own facts, which the next decision already takes into account."""
         newer = [fact for fact in facts if fact.at > self._snapshot.as_of]
-        self._own.extend(newer)
+        if self._own and any(fact.order < self._own[-1].order for fact in newer):
+            self._fold_at = 0  # folds go by the order of facts: the next decision folds them anew
+        for fact in newer:
+            insort(self._own, fact, key=lambda own: own.order)
+        del self._own[:-OWN_FACTS]
         self._known = add_to_snapshot(self._known, newer)
+
+    @property
+    def known(self) -> Snapshot:
+        """The last snapshot with every own fact so far, whatever its age."""
+        return self._known
+
+    async def claim_probe(self, route: str, now: int, lease_ms: int) -> bool:
+        """Whether this router, of all of the fleet, may try a rested route now. Nobody else may for `lease_ms`."""
+        if now < self._leave_alone.get(route, 0):
+            return False
+        try:
+            claimed = await self._table.claim_probe(route, now=now, until=now + lease_ms)
+        except StoreError as error:
+            log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
+            claimed = False
+        self._leave_alone[route] = now + min(lease_ms, ASK_AGAIN_MS)
+        return claimed
 
     async def snapshot(self, now: int) -> Snapshot:
         """The newest that can be had. A store that does not answer leaves the last one in use.
@@ -69,8 +96,7 @@ class Fleet:
         if item is None or item["as_of"] <= self._snapshot.as_of:
             return
         self._snapshot = Snapshot.unpack(item["blob"])
-        newer = (fact for fact in self._own if fact.at > self._snapshot.as_of)
-        self._own = deque(newer, maxlen=OWN_FACTS)
+        self._own = [fact for fact in self._own if fact.at > self._snapshot.as_of]
         self._fold(now)
 
     def _fold(self, now: int) -> None:

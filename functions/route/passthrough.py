@@ -76,7 +76,9 @@ class _Exchange:
 
     async def run(self) -> None:
         inference = Inference(new_inference_id(self.arrived), self.origin, self.arrived)
-        capture = Capture(self.router.table, inference, strict=self.to.profile.ledger == "strict")
+        capture = Capture(
+            self.router.table, inference, strict=self.to.profile.ledger == "strict", seen=self.router.fleet.add
+        )
         relay = Relay(self.router.http, capture, self.sink)
         relay.ours = self._headers(inference.inference_id, relay.started_at)
         try:
@@ -90,7 +92,6 @@ class _Exchange:
         verdict, ending = _verdict(relay), _ending(relay)
         fact = self._fact(relay, verdict, ending, inference.inference_id)
         await capture.finish(fact)
-        self.router.fleet.add([fact])
         error = _error(relay, verdict, fact)
         status = error.status if error and not self.sink.started else relay.status
         await capture.close(at=now_ms(), ending=ending, status=None if ending is Ending.CANCELLED else status)

@@ -1,121 +1,101 @@
-"""The decision: which routes, in which order, and why not the others. No I/O, no clock, no randomness."""
+"""The plan of a request: the decision from what is known now, with the routes and the words to say it by.
 
-import hashlib
-import json
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+Here the config, the request and the views become a `Survey`; the decision itself is `decision.decide`, which sees
+nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from ledger.folds.route_stats import RouteStat
+from ledger.folds import adaptive
 from ledger.folds.session import Warm
-from ledger.items import ApiKey
 from ledger.moments import iso, period_end_ms
 from ledger.money import text
-from ledger.routes import route_key
 from ledger.snapshot import Snapshot
-from route.capabilities import CapabilityRule, Resolved, capabilities_of
-from route.config import BudgetConfig, Config, ModelConfig, ProviderConfig
+from route import decision
+from route.auto_router import AUTO
+from route.chain import Route, is_allowed, routes_of
+from route.config import BudgetConfig, Config
+from route.decided import Decided, Document
 from route.dialects.neutral import Audio, File
 from route.errors import ApiError, BadRequest, BudgetExceeded
+from route.guards.health import standing
+from route.profiles import ProfileConfig
 from route.request import Request
+from route.survey import Asked, Budget, Known, Rules, Survey
 from route.translate import Translator
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A destination with what is configured of it."""
-
-    provider: ProviderConfig
-    model: ModelConfig
-    able: Resolved = field(default_factory=Resolved)
-
-    @property
-    def key(self) -> str:
-        return route_key(self.provider.name, self.model.model)
-
-    @property
-    def name(self) -> str:
-        return f"{self.provider.name}/{self.model.model}"
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One row of the decision. Prices are dollars per million tokens as text; None is unknown.
-
-    `refused`: what of the request a route of another dialect cannot be told, where that is the reason.
-    """
-
-    route: str
-    eligible: bool
-    chosen: bool = False
-    rejection_reason: str | None = None
-    input_per_mtok: str | None = None
-    output_per_mtok: str | None = None
-    quality: float | None = None
-    success_rate: float | None = None
-    latency_ms: int | None = None
-    warm: bool = False
-    refused: tuple[str, ...] = ()
+RESERVED_OUTPUT_TOKENS = 1024
+"""What is reserved for an answer whose caller set no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The routes to try, best first, the row of every candidate, and how the request is said to each route.
+    """The routes to try, best first, the decision behind them, and how the request is said to each route.
 
+    `chain`: every candidate, in the order of the survey; `document`: the decision as its readers get it.
     `warnings` are for the log alone: `{"scope", "period", "spent_usd", "limit_usd"}`, amounts as text, of each
     budget with `action: warn` whose limit is reached and whose provider is among the routes.
     """
 
-    routes: tuple[Route, ...]
-    candidates: tuple[Candidate, ...]
-    rule_fired: str
-    ruleset_hash: str
-    views_as_of: int
+    chain: tuple[Route, ...]
+    decided: Decided
     translator: Translator
     refusal: ApiError | None = None
     warnings: tuple[dict[str, str | None], ...] = ()
+    document: Document = field(default_factory=dict)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return tuple(self.chain[place] for place in self.decided.decision.order)
+
+    @property
+    def candidates(self) -> list[Document]:
+        rows: list[Document] = self.document["candidates"]
+        return rows
+
+    @property
+    def rule_fired(self) -> str:
+        return self.decided.decision.rule_fired
+
+    @property
+    def ruleset_hash(self) -> str:
+        return self.decided.decision.ruleset_hash
+
+    @property
+    def views_as_of(self) -> int:
+        return self.decided.survey.views_as_of
 
     def pack(self) -> bytes:
-        """The decision as it is stored with the inference: compressed JSON, the same bytes for the same plan."""
-        rows = [{k: v for k, v in asdict(c).items() if v is not None and v != ()} for c in self.candidates]
-        document = {
-            "candidates": rows,
-            "order": [route.key for route in self.routes],
-            "rule_fired": self.rule_fired,
-            "ruleset_hash": self.ruleset_hash,
-            "views_as_of": self.views_as_of,
-        }
-        return zlib.compress(_canonical(document), 9)
-
-
-def unpack_plan(packed: bytes) -> dict[str, Any]:
-    """The stored decision as plain values."""
-    document: dict[str, Any] = json.loads(zlib.decompress(packed))
-    return document
+        """The decision as it is stored with the inference: the same bytes for the same plan."""
+        return self.decided.pack()
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the gates look at."""
+    """What a survey is taken from."""
 
     request: Request
     translator: Translator
-    budgets: Sequence[BudgetConfig]
+    config: Config
     snapshot: Snapshot
     now: int
 
-    def spent_out(self, provider: str) -> BudgetConfig | None:
-        """The first skipping budget of a provider whose limit the spend has reached."""
-        return next((b for b in self.reached("skip") if b.provider == provider), None)
-
-    def reached(self, action: str) -> Iterable[BudgetConfig]:
-        """The budgets with this action whose limit the spend has reached: 5.00 of 5 has."""
-        return (b for b in self.budgets if b.action == action and self.spent_usd(b) >= b.limit_usd)
+    @property
+    def profile(self) -> ProfileConfig:
+        return self.request.choice.profile
 
     def spent_usd(self, budget: BudgetConfig) -> Decimal:
         return self.snapshot.spent_usd(budget.provider, budget.period, self.now)
+
+    def budgets_of(self, provider: str, action: str) -> list[BudgetConfig]:
+        return [b for b in self.config.budgets if b.provider == provider and b.action == action]
+
+    def is_reached(self, budget: BudgetConfig) -> bool:
+        """5.00 of 5 is."""
+        return self.spent_usd(budget) >= budget.limit_usd
 
     def told(self, budget: BudgetConfig) -> dict[str, str | None]:
         """A budget as callers and the log see it."""
@@ -123,119 +103,156 @@ class _Context:
         return {"scope": budget.scope, "period": budget.period, **figures}
 
 
-Gate = Callable[[Route, _Context], bool]
-
-
-def _not_allowed(route: Route, context: _Context) -> bool:
-    return not is_allowed(context.request.key, route)
-
-
-def is_allowed(key: ApiKey, route: Route) -> bool:
-    """Whether a key may use a route: its models list, where it has one, names the model or the route."""
-    return not key.models or route.model.model in key.models or route.name in key.models
-
-
-def _lossy(route: Route, context: _Context) -> bool:
-    translation = context.translator.to(route.provider, route.model, route.able)
-    return translation is None or bool(translation.refused)
-
-
-def _too_small(route: Route, context: _Context) -> bool:
-    limit = route.able.context_tokens
-    return limit is not None and context.request.input_tokens > limit
-
-
-GATES: tuple[tuple[str, Gate], ...] = (
-    ("disabled", lambda route, _: not route.provider.enabled),
-    ("not_allowed_for_caller", _not_allowed),
-    ("lacks_tools", lambda route, c: route.able.tools is False and c.request.features.tools_requested),
-    ("lacks_images", lambda route, c: route.able.images is False and c.request.features.images),
-    ("lacks_documents", lambda route, c: route.able.documents is False and c.translator.holds(File)),
-    ("lacks_audio", lambda route, c: route.able.audio is False and c.translator.holds(Audio)),
-    (
-        "lacks_structured_output",
-        lambda route, c: route.able.structured_output is False and c.translator.is_structured,
-    ),
-    ("lacks_thinking", lambda route, c: route.able.thinking == "none" and c.translator.has_sealed_thinking),
-    ("context_too_small", _too_small),
-    ("lossy_translation", _lossy),
-    ("budget_exhausted", lambda route, c: c.spent_out(route.provider.name) is not None),
-)
-"""Reason and test, in order; the first that holds is the candidate's reason. All of these are hard."""
-
-
-def decide(
+def make_plan(
     request: Request, config: Config, snapshot: Snapshot, warm: Iterable[tuple[str, Warm]], now: int
 ) -> Plan:
     """The plan for a request. `warm`: the session's warm routes, by model."""
-    translator = Translator(request)
-    context = _Context(request, translator, config.budgets, snapshot, now)
+    context = _Context(request, Translator(request), config, snapshot, now)
     routes = routes_of(request.choice.profile.routes, config)
-    reasons = [next((reason for reason, gate in GATES if gate(route, context)), None) for route in routes]
-    eligible = [route for route, reason in zip(routes, reasons, strict=True) if reason is None]
-    hot = _hot_route(eligible, warm, now)
-    # Stable sorts, the one that weighs most last: what they do not part stays as listed.
-    ordered = sorted(eligible, key=lambda route: route is not hot)
-    ordered = sorted(ordered, key=lambda route: route.able.thinking == "none" and translator.thinks)
-    if request.dialect.builds_on_a_store(request.body):
-        ordered = ordered[:1]  # the next would say that it knows nothing of it, and hide what the first has said
-    first = ordered[0].key if ordered else None
-    rows = tuple(
-        replace(_row(route, reason, context), chosen=route.key == first, warm=route is hot)
-        for route, reason in zip(routes, reasons, strict=True)
+    if request.choice.profile.order != "static":
+        routes = sorted(routes, key=lambda route: route.key)
+    survey = Survey(
+        now,
+        _rules(context),
+        _asked(context, routes),
+        tuple(_known(context, routes, dict(warm))),
+        snapshot.as_of,
     )
-    refusal = None if ordered else _refusal(routes, rows, context)
+    return _plan(Decided.of(survey), routes, context)
+
+
+def probing(plan: Plan) -> Iterable[tuple[str, "Plan"]]:
+    """Routes that have rested, each with the plan that would begin with it, were this request to probe it.
+
+    Of a plan that has routes.
+    """
+    decided = plan.decided
+    for key in decision.half_open(decided.survey):
+        trial = Decided.of(decision.with_probe(decided.survey, key))
+        probe = replace(plan, decided=trial, document=trial.document)
+        if probe.routes[0].key == key != plan.routes[0].key:
+            yield key, probe
+
+
+def _plan(decided: Decided, routes: Sequence[Route], context: _Context) -> Plan:
+    ordered = tuple(routes[place] for place in decided.decision.order)
+    document = decided.document
+    request = context.request
+    refusal = None if ordered else _refusal(routes, document["candidates"], context)
     if len(routes) != 1 or not ordered:
         refusal = request.dialect.kept_by_a_provider(request.body) or refusal
-    rule = f"{request.choice.rule}+warm" if hot else request.choice.rule
-    ruleset = _ruleset_hash(request, config, routes)
-    warnings = _warnings(ordered, context)
-    return Plan(tuple(ordered), rows, rule, ruleset, snapshot.as_of, translator, refusal, warnings)
+    return Plan(tuple(routes), decided, context.translator, refusal, _warnings(ordered, context), document)
 
 
-def routes_of(names: Iterable[str], config: Config) -> list[Route]:
-    """The destinations with these config names, `provider/model`."""
-    configured = config.routes
-    return [Route(*configured[name], able=_able(*configured[name], config.capabilities)) for name in names]
-
-
-def _able(provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Resolved:
-    """What is known of a model: what its own entry says weighs most."""
-    known = capabilities_of(provider.kind, model.model, model.on_wire, model.capabilities, rules)
-    return replace(
-        known,
-        context_tokens=model.context_tokens or known.context_tokens,
-        max_output_tokens=model.max_output_tokens or known.max_output_tokens,
+def _rules(context: _Context) -> Rules:
+    profile, wish = context.profile, context.request.wish
+    # In any other order but the listed one it does not matter how a chain is listed.
+    numbers = [profile.model_dump(mode="json", exclude=set() if profile.order == "static" else {"routes"})]
+    if context.request.choice.rule.startswith(f"{AUTO}:"):
+        rules = context.config.auto_router.effective(context.config.profiles)
+        numbers += [rule.model_dump(mode="json") for rule in rules]
+    allow_paid = context.config.allow_paid if profile.allow_paid is None else profile.allow_paid
+    budgets = sorted(decision.canonical(b.model_dump(mode="json")).decode() for b in context.config.budgets)
+    return Rules(
+        fired=context.request.choice.rule,
+        profile=decision.digest(numbers),
+        budgets=decision.digest(budgets) if budgets else "",
+        order=profile.order,
+        dial=wish.dial,
+        min_quality=wish.min_quality,
+        quality_floor=profile.quality_floor,
+        floor_bounds=profile.floor_bounds,
+        request_cap_usd=text(profile.request_cap_usd),
+        latency_slo_ms=profile.latency_slo_ms,
+        paid_allowed=allow_paid,
+        memory_pressure=profile.memory_pressure.action,
+        health=profile.health.action,
+        adaptive=profile.adaptive,
     )
 
 
-def _warnings(routes: Sequence[Route], context: _Context) -> tuple[dict[str, str | None], ...]:
-    used = {route.provider.name for route in routes}
-    return tuple(context.told(budget) for budget in context.reached("warn") if budget.provider in used)
-
-
-def _hot_route(eligible: Sequence[Route], warm: Iterable[tuple[str, Warm]], now: int) -> Route | None:
-    """The eligible route that last served the session, while its prompt cache is probably alive."""
-    alive = sorted((entry for entry in warm if now < entry[1].warm_until), key=lambda e: e[1], reverse=True)
-    by_key = {(route.provider.name, route.model.model): route for route in eligible}
-    return next((by_key[(w.provider, m)] for m, w in alive if (w.provider, m) in by_key), None)
-
-
-def _row(route: Route, reason: str | None, context: _Context) -> Candidate:
-    price = route.model.price
-    stat: RouteStat = context.snapshot.routes.of_destination(route.provider.name, route.model.model)
-    rate = stat.success_rate
-    return Candidate(
-        route=route.key,
-        eligible=reason is None,
-        rejection_reason=reason,
-        input_per_mtok=text(price.input_per_mtok) if price else None,
-        output_per_mtok=text(price.output_per_mtok) if price else None,
-        quality=route.model.quality,
-        success_rate=None if rate is None else round(float(rate), 6),
-        latency_ms=stat.latency_ms,
-        refused=_refused(route, context) if reason == "lossy_translation" else (),
+def _asked(context: _Context, routes: Iterable[Route]) -> Asked:
+    request, limit = context.request, context.request.features.output_limit
+    # Only a route that cannot think makes it matter, and to know it a body has to be read.
+    thinks = any(route.able.thinking == "none" for route in routes) and context.translator.thinks
+    answers = request.origin.is_inference and request.dialect.name != "embeddings"
+    return Asked(
+        input_tokens=request.input_tokens,
+        output_tokens=(limit or RESERVED_OUTPUT_TOKENS) if answers else 0,
+        thinks=thinks,
+        one_route=request.dialect.builds_on_a_store(request.body),
     )
+
+
+def _known(context: _Context, routes: Sequence[Route], warm: dict[str, Warm]) -> Iterable[Known]:
+    """Every candidate's row of the survey."""
+    levels: dict[str, int] = {}
+    if context.profile.adaptive:
+        levels = adaptive.levels(context.snapshot.pace, [route.key for route in routes], context.now)
+    for route in routes:
+        of_configured = _configured(route, context)
+        of_request = _of_request(route, context)
+        of_views = _of_views(route, context)
+        of_session = _of_session(route, warm.get(route.model.model))
+        yield Known(
+            route=route.key,
+            **of_configured,
+            **of_request,
+            **of_views,
+            **of_session,
+            demotion=levels.get(route.key, 0),
+            budget=_budget(route.provider.name, context),
+        )
+
+
+def _configured(route: Route, context: _Context) -> dict[str, Any]:
+    provider, model = route.provider, route.model
+    price = model.price.price() if model.price else None
+    setup = [
+        provider.model_dump(mode="json", include=_PROVIDER_RULES),
+        model.model_dump(mode="json"),
+        asdict(route.able),
+    ]
+    return {
+        "setup": decision.digest(setup),
+        "enabled": provider.enabled,
+        "paid": provider.paid,
+        "hard_budget": any(b.provider == provider.name and b.mode == "hard" for b in context.config.budgets),
+        "context_tokens": route.able.context_tokens,
+        "thinks": route.able.thinking != "none",
+        "input_per_mtok": text(price.input_per_mtok) if price else None,
+        "output_per_mtok": text(price.output_per_mtok) if price else None,
+        "cache_read_per_mtok": text(price.read) if price else None,
+        "quality": model.quality,
+    }
+
+
+_PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"}
+
+
+def _of_request(route: Route, context: _Context) -> dict[str, Any]:
+    """What of this request the route may not see, cannot do, or cannot be told."""
+    return {
+        "allowed": is_allowed(context.request.key, route),
+        "lacks": tuple(_lacks(route, context)),
+        "refused": _refused(route, context),
+    }
+
+
+def _lacks(route: Route, context: _Context) -> Iterable[str]:
+    able, features, translator = route.able, context.request.features, context.translator
+    if able.tools is False and features.tools_requested:
+        yield "tools"
+    if able.images is False and features.images:
+        yield "images"
+    if able.documents is False and translator.holds(File):
+        yield "documents"
+    if able.audio is False and translator.holds(Audio):
+        yield "audio"
+    if able.structured_output is False and translator.is_structured:
+        yield "structured_output"
+    if able.thinking == "none" and translator.has_sealed_thinking:
+        yield "thinking"
 
 
 def _refused(route: Route, context: _Context) -> tuple[str, ...]:
@@ -243,48 +260,75 @@ def _refused(route: Route, context: _Context) -> tuple[str, ...]:
     return translation.refused if translation else ("another dialect",)
 
 
-def _refusal(routes: Sequence[Route], rows: Sequence[Candidate], context: _Context) -> ApiError:
-    """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400."""
+def _of_views(route: Route, context: _Context) -> dict[str, Any]:
+    views, profile, now, origin = context.snapshot, context.profile, context.now, context.request.origin
+    stat = views.routes.of_destination(route.provider.name, route.model.model)
+    health, pause = standing(views.health.get(route.key), profile.health), views.cooldowns.get(route.key)
+    out_of_memory_until = pause.oom_at + profile.memory_pressure.cooldown_s * 1000 if pause.oom_at else 0
+    return {
+        "count": stat.count,
+        "successes": stat.successes,
+        "latency_ms": stat.like(origin.stream, origin.size).latency_ms,
+        "tool_incapable": origin.tools_requested and views.tools.is_incapable(route.key, now),
+        "out_of_memory_until": out_of_memory_until if out_of_memory_until > now else 0,
+        "wait_until": pause.wait_until if pause.wait_until > now else 0,
+        "health": str(health.state),
+        "rest_until": health.rest_until,
+    }
+
+
+def _of_session(route: Route, warm: Warm | None) -> dict[str, Any]:
+    if warm is None or warm.provider != route.provider.name:
+        return {}
+    return {"warm_at": warm.last_at, "warm_until": warm.warm_until, "cached_tokens": warm.cached_tokens}
+
+
+def _budget(provider: str, context: _Context) -> Budget | None:
+    """Of a provider's skipping budgets the one that has the least left; of two, the one that is listed first."""
+    budgets = context.budgets_of(provider, "skip")
+    if not budgets:
+        return None
+    tightest = min(budgets, key=lambda b: b.limit_usd - context.spent_usd(b))
+    limit, spent = str(text(tightest.limit_usd)), str(text(context.spent_usd(tightest)))
+    return Budget(tightest.scope, tightest.period, limit, spent, context.is_reached(tightest))
+
+
+def _warnings(routes: Sequence[Route], context: _Context) -> tuple[dict[str, str | None], ...]:
+    used = {route.provider.name for route in routes}
+    warning = [b for name in sorted(used) for b in context.budgets_of(name, "warn")]
+    return tuple(context.told(budget) for budget in warning if context.is_reached(budget))
+
+
+def _refusal(routes: Sequence[Route], rows: Sequence[Document], context: _Context) -> ApiError:
+    """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400, or 422 where the
+    caller has named the one route that cannot.
+    """
     told = list(zip(routes, rows, strict=True))
-    spent_out = [route for route, row in told if row.rejection_reason == "budget_exhausted"]
-    if spent_out and (budget := context.spent_out(spent_out[0].provider.name)):
-        return BudgetExceeded(context.told(budget) | {"resets_at": iso(period_end_ms(budget.period, context.now))})
-    if all(row.rejection_reason == "context_too_small" for row in rows):
+    reasons = [row.get("rejection_reason") for row in rows]
+    for route, reason in zip(routes, reasons, strict=True):
+        if reason == "budget_exhausted":
+            return _spent_out(route.provider.name, context)
+    if all(reason == "context_too_small" for reason in reasons):
         # Agents go by these words, and by this code, when they decide to compact their conversation.
         about = f"prompt is too long: about {context.request.input_tokens} tokens, for which no route has room"
         return ApiError(400, "context_length_exceeded", about, param="messages", should_retry=False)
     listed = ", ".join(f"{route.name}: {_reason(row)}" for route, row in told)
     fault = context.translator.neutral
-    if isinstance(fault, BadRequest) and any(row.rejection_reason == "lossy_translation" for row in rows):
+    if isinstance(fault, BadRequest) and "lossy_translation" in reasons:
         listed += f". {fault.message}"
-    return ApiError(400, "no_eligible_route", f"No route can take this request. {listed}.", should_retry=False)
+    message = f"No route can take this request. {listed}."
+    if context.request.choice.pinned and str(reasons[0]).startswith("lacks_"):
+        hint = "Name a profile or another model instead of this one, or leave out what it cannot do."
+        return ApiError(422, "no_eligible_route", f"{message} {hint}", should_retry=False)
+    return ApiError(400, "no_eligible_route", message, should_retry=False)
 
 
-def _reason(row: Candidate) -> str:
-    return f"{row.rejection_reason} ({', '.join(row.refused)})" if row.refused else str(row.rejection_reason)
+def _spent_out(provider: str, context: _Context) -> BudgetExceeded:
+    budget = next(b for b in context.budgets_of(provider, "skip") if context.is_reached(b))
+    resets_at = iso(period_end_ms(budget.period, context.now))
+    return BudgetExceeded(context.told(budget) | {"resets_at": resets_at})
 
 
-def _ruleset_hash(request: Request, config: Config, routes: Sequence[Route]) -> str:
-    """Over every rule and number that took part."""
-    ruleset = {
-        "gates": [reason for reason, _ in GATES],
-        "rule": request.choice.rule,
-        "profile": request.choice.profile.model_dump(mode="json"),
-        "routes": [
-            [
-                r.provider.model_dump(mode="json", include=_PROVIDER_RULES),
-                r.model.model_dump(mode="json"),
-                asdict(r.able),
-            ]
-            for r in routes
-        ],
-        "budgets": [budget.model_dump(mode="json") for budget in config.budgets],
-    }
-    return hashlib.sha256(_canonical(ruleset)).hexdigest()[:16]
-
-
-_PROVIDER_RULES = {"name", "kind", "enabled", "dialects"}
-
-
-def _canonical(document: Any) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+def _reason(row: Document) -> str:
+    reason = str(row.get("rejection_reason"))
+    return f"{reason} ({', '.join(row['refused'])})" if row.get("refused") else reason

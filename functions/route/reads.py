@@ -1,16 +1,21 @@
-"""What callers can read: their sessions and the models they may use. Reads never write."""
+"""What callers can read: their sessions, why their inferences went where they went, and the models they may use.
+
+Reads never write.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ledger.items import ApiKey
+from ledger.items import ApiKey, Inference
 from ledger.moments import iso, now_ms
-from ledger.table import StoreError
+from ledger.table import StoreError, Table
+from route.auto_router import AUTO
+from route.chain import Route, is_allowed
 from route.config import Config
+from route.decided import Document, decision_document, explain
 from route.errors import BadRequest, NotFound, StoreUnavailable
 from route.fleet import Fleet
-from route.plan import Route, is_allowed
 from route.receipts import session_totals
 from route.request import storable
 
@@ -20,6 +25,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 PAGE, MAX_PAGE = 20, 1_000
 """The vendor's own numbers: without a limit, and with the highest."""
 
+_INFERENCE_ID = re.compile("inf_[0-9a-f]{32}")
 _NUMBER = re.compile("[0-9]{1,4}")
 
 
@@ -35,9 +41,40 @@ async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
     return session_totals(sid, session) | {"as_of": iso(now_ms())}
 
 
+async def read_decision(table: Table, key: ApiKey, inference_id: str) -> Document:
+    """The decision behind an inference of the caller's tenant. Any other's is the NotFound of an unknown one."""
+    inference = await _inference(table, inference_id)
+    if inference is None or inference.origin.tenant != key.tenant:
+        raise _no_inference()
+    return decision_document(inference_id, inference.plan)
+
+
+async def read_explanation(table: Table, inference_id: str) -> Document:
+    """For operators: any decision, made again from what is stored. NotFound without the inference."""
+    inference = await _inference(table, inference_id)
+    if inference is None:
+        raise _no_inference()
+    return explain(inference_id, inference.plan)
+
+
+async def _inference(table: Table, inference_id: str) -> Inference | None:
+    if not _INFERENCE_ID.fullmatch(inference_id):
+        return None
+    try:
+        inference, _facts = await table.get_inference(inference_id)
+    except StoreError:
+        raise StoreUnavailable("The ledger") from None
+    return inference
+
+
+def _no_inference() -> NotFound:
+    return NotFound("inference_not_found", "No such inference.")
+
+
 def model_ids(config: Config, key: ApiKey) -> list[str]:
     """What a caller may put into `model`: profiles, aliases, models, pinned routes; without repeats."""
-    profiles = [name for name in config.profiles if not key.profiles or name in key.profiles]
+    chosen = [AUTO] if config.auto_router.effective(config.profiles) else []
+    profiles = [name for name in (*config.profiles, *chosen) if not key.profiles or name in key.profiles]
     routes = [Route(*pair) for pair in config.routes.values()]
     allowed = [route for route in routes if is_allowed(key, route) and not key.profiles]
     pinned = [route.name for route in allowed]

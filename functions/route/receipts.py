@@ -42,6 +42,9 @@ def make_receipt(
             "rule_fired": plan.rule_fired,
             "ruleset_hash": plan.ruleset_hash,
             "views_age_s": round((now - plan.views_as_of) / 1000, 1) if plan.views_as_of else None,
+            "dial": plan.decided.survey.rules.dial,
+            "quality_floor": plan.decided.decision.floor.quality,
+            "dial_stopped_by": plan.decided.decision.floor.stopped_by,
         },
         "session": session_totals(inference.origin.session, session) if session else None,
     }

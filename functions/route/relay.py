@@ -11,9 +11,9 @@ from ledger.moments import now_ms
 from route.call import fault_of
 from route.capture import Capture
 from route.classify import retry_after_s
-from route.config import Deadlines
 from route.dialects.base import BadAnswer
 from route.errors import RETRY_AFTER_CAP_S
+from route.profiles import Deadlines
 from route.providers.base import PASSED_BACK, Outgoing, TooSlow
 from route.sink import Sink
 from route.upstream import answer_of

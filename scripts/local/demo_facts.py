@@ -21,7 +21,7 @@ from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.demo_stage import CALLER, DemoFault, Stage
 from local.demo_story import SESSION, Call, Chapter
 from route.config import BudgetConfig, load_config
-from route.plan import unpack_plan
+from route.decided import Decided
 
 ROLLUP_TIMEOUT_S = 20
 
@@ -35,7 +35,7 @@ class Trail(NamedTuple):
     @property
     def decision(self) -> dict[str, Any]:
         """The plan as it was stored before the first call."""
-        return unpack_plan(self.inference.plan)
+        return Decided.unpack(self.inference.plan).document
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from local.stack import ROOT, create_tables, embedded_aws, free_port
 from rollup.handler import run_forever
 from rollup.passes import run_pass
 from route.app import create_app
-from route.auth import digest_of
+from route.auth import OPERATOR, digest_of
 from route.config import ConfigError, load_config
 from route.settings import Settings, configure_logging, read_secrets
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--facts-table", default=FACTS_TABLE, metavar="NAME")
     add("--views-table", default=VIEWS_TABLE, metavar="NAME")
     add("--caller-key", action="append", default=[], metavar="NAME=KEY", help="a caller and its API key; repeat")
-    add("--operator-key", metavar="KEY", help="an API key with the role operator (no path asks for it yet)")
+    add("--operator-key", metavar="KEY", help="an API key with the role operator, for the paths under /x")
     add("--rollup-every", type=float, default=2, metavar="S", help="seconds between passes (default 2; 0: none)")
     add(
         "--lost-after", type=float, default=960, metavar="S", help="an inference open for longer is closed as lost"
@@ -78,9 +78,7 @@ def caller_keys(arguments: argparse.Namespace) -> list[ApiKey]:
             raise ValueError(f"--caller-key {name}: another caller has this key already")
         keys.append(ApiKey(digest_of(key), caller=name, tenant=name))
     if arguments.operator_key:
-        keys.append(
-            ApiKey(digest_of(arguments.operator_key), caller="operator", tenant="operator", role="operator")
-        )
+        keys.append(ApiKey(digest_of(arguments.operator_key), caller=OPERATOR, tenant=OPERATOR, role=OPERATOR))
     return keys
 
 

@@ -16,7 +16,7 @@ from ledger.snapshot import Snapshot
 from route.config import Config
 from route.dialects.base import Dialect, Reader
 from route.dialects.chat import CHAT
-from route.plan import Plan, decide
+from route.plan import Plan, make_plan
 from route.request import Request, parse
 from tests.ledger.make import NOW
 
@@ -80,7 +80,7 @@ def plan(
     now: int = NOW,
 ) -> Plan:
     """The decision when nothing is known yet, unless told otherwise."""
-    return decide(asked, config or _CONFIG, snapshot or Snapshot(), warm, now)
+    return make_plan(asked, config or _CONFIG, snapshot or Snapshot(), warm, now)
 
 
 def spent(amount: str, *, by: str = "acme", at: int = NOW) -> Snapshot:

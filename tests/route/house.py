@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import anthropic
 import httpx2
 import openai
 import uvicorn
+from starlette.applications import Starlette
 
 from ledger.items import ApiKey, Fact, Inference
 from ledger.moments import now_ms
@@ -24,6 +25,7 @@ from rollup.passes import run_pass
 from route.app import create_app
 from route.auth import digest_of
 from route.config import Config
+from route.fleet import Fleet
 from route.settings import Settings
 from tests.fakes import Provider
 
@@ -45,6 +47,15 @@ class House:
     tables: tuple[str, str]
     providers: Mapping[str, Provider]
     began: int = field(default_factory=now_ms)
+    app: Starlette | None = None
+
+    def begin_anew(self) -> None:
+        """For the next test: nothing planned, and a router that knows as little as one that has just started."""
+        for provider in self.providers.values():
+            provider.clear()
+        assert self.app is not None
+        router = self.app.state.router
+        self.app.state.router = replace(router, fleet=Fleet(router.table, 0))
 
     def openai(self, key: str = ALICE, **more: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **more)
@@ -109,10 +120,11 @@ class House:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, app: Starlette | None = None) -> Iterator[str]:
     """The app on a real socket in a thread of its own."""
     port = free_port()
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+    served = app or create_app(settings)
+    config = uvicorn.Config(served, host="127.0.0.1", port=port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -168,18 +180,16 @@ def build_house(
                 await table.put_api_key(ApiKey(digest_of(key), caller, tenant=f"{caller}-corp"))
 
         house.at_table(prepare)
-        house.url = stack.enter_context(
-            serving(
-                Settings(
-                    config=Config.model_validate(config_document(providers, models or {}, **config)),
-                    secrets={"env:K": "sk-provider"},
-                    facts_table=tables[0],
-                    views_table=tables[1],
-                    dynamodb_url=dynamodb_url,
-                    views_refresh_ms=0,
-                    key_cache_ms=0,
-                    **(settings or {}),
-                )
-            )
+        chosen = Settings(
+            config=Config.model_validate(config_document(providers, models or {}, **config)),
+            secrets={"env:K": "sk-provider"},
+            facts_table=tables[0],
+            views_table=tables[1],
+            dynamodb_url=dynamodb_url,
+            views_refresh_ms=0,
+            key_cache_ms=0,
+            **(settings or {}),
         )
+        house.app = create_app(chosen)
+        house.url = stack.enter_context(serving(chosen, house.app))
         yield house

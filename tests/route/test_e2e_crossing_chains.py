@@ -46,8 +46,7 @@ def house(dynamodb_url: str) -> Iterator[House]:
 
 @pytest.fixture
 def caller(house: House, own: str) -> Iterator[Caller]:
-    for provider in house.providers.values():
-        provider.clear()
+    house.begin_anew()
     with CALLERS[own](house) as made:
         yield made
 
@@ -241,8 +240,7 @@ def test_a_session_stays_where_it_is_warm(house: House, caller: Caller, own: str
 
 def test_many_at_once_in_all_directions(house: House) -> None:
     """Callers of all dialects at once, each through each provider, streamed and not: no answer gets mixed up."""
-    for provider in house.providers.values():
-        provider.clear()
+    house.begin_anew()
     heard: dict[int, str] = {}
 
     def ask(number: int, own: str, theirs: str) -> None:

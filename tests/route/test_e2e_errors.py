@@ -84,8 +84,7 @@ def house(dynamodb_url: str) -> Iterator[House]:
 @pytest.fixture
 def caller(house: House, own: str) -> Iterator[Caller]:
     """With the retries that an SDK makes unless it is told not to."""
-    for provider in house.providers.values():
-        provider.clear()
+    house.begin_anew()
     with CALLERS[own](house, max_retries=2) as made:
         yield made
 
@@ -288,8 +287,8 @@ def test_a_spent_budget(guarded: House, own: str, mode: str) -> None:
 @pytest.mark.parametrize("own", [name for name in OURS if name != "count_tokens"])
 def test_no_answer_in_time(guarded: House, own: str, mode: str) -> None:
     """504 with every attempt, whatever the dialects of the routes, and no retry by the SDK."""
+    guarded.begin_anew()
     for provider in guarded.providers.values():
-        provider.clear()
         provider.default = Hang(5_000)
     more: dict[str, Any] = {"stream": True} if mode == "streamed" and own in STREAMED else {}
     error = refused(guarded, own, 504, "slow", **more)

@@ -115,14 +115,14 @@ async def test_own_facts_are_in_the_totals_before_the_index_has_them(
     theirs = fact(origin=Origin("bob", "acme-inc", "chat", session="s1"), **CALL)
     running = fact(NOW + 1, **CALL)
     fleet = Fleet(table, 0)
-    fleet.add([mine, other, theirs, running])
+    fleet.add(mine, other, theirs, running)
     with monkeypatch.context() as late:
         late.setattr(table, "facts_of_session", lambda *_, **__: asyncio.sleep(0, []))
         assert await fleet.session("amy", "s1", without=running.inference_id) == Session.of(mine)
         assert await totals(table, fleet) == fold_facts(Session, [mine, running])
         assert await fleet.session("amy", "s3") is None
     caught_up = Fleet(table, 0)
-    caught_up.add([mine])
+    caught_up.add(mine)
     await table.put_fact(mine)
     assert await totals(table, caught_up) == Session.of(mine)
     await run_pass(table, now=NOW + 10 * MINUTE, lag_ms=0)
@@ -135,7 +135,7 @@ async def test_what_the_store_has_of_a_fact_is_right(table: Table) -> None:
     reaped = fact(NOW, inference_id=mine.inference_id, ok=False, closes=Ending.ERROR)
     await table.put_fact(reaped)
     fleet = Fleet(table, 0)
-    fleet.add([mine])
+    fleet.add(mine)
     assert await totals(table, fleet) == Session.of(reaped)
 
 
@@ -161,7 +161,7 @@ async def test_a_snapshot_never_goes_back() -> None:
     """An older read after a newer one changes nothing: the facts that were dropped for the newer are in it."""
     first, second, third = fact(NOW), fact(NOW + 10), fact(NOW + 20)
     fleet = Fleet(replicas(item_of(NOW + 10, [first, second]), item_of(NOW, [first])), 0)
-    fleet.add([second, third])
+    fleet.add(second, third)
     for _ in range(3):
         known = await fleet.snapshot(NOW + 30)
         assert (known.as_of, known.routes.aggregate().count) == (NOW + 10, 3)
@@ -178,7 +178,7 @@ async def test_two_refreshes_out_of_order() -> None:
 
     store: Any = Replicas([slow, lambda: asyncio.sleep(0, item_of(NOW + 10, [first, second]))])
     fleet = Fleet(store, 0)
-    fleet.add([second])
+    fleet.add(second)
     asked = asyncio.create_task(fleet.snapshot(NOW + 20))
     await asyncio.sleep(0)
     assert (await fleet.snapshot(NOW + 20)).routes.aggregate().count == 2
@@ -192,7 +192,7 @@ async def test_an_own_fact_that_the_snapshot_has_already_is_not_added() -> None:
     one = fact(NOW)
     fleet = Fleet(replicas(item_of(NOW, [one])), 0)
     await fleet.snapshot(NOW)
-    fleet.add([one])
+    fleet.add(one)
     assert (await fleet.snapshot(NOW)).routes.aggregate().count == 1
 
 
@@ -213,7 +213,7 @@ def test_the_running_fold_is_the_fold(steps: list[Fact | int]) -> None:
         known = await fleet.snapshot(NOW + 300)
         for step in steps:
             if isinstance(step, Fact):
-                fleet.add([step])
+                fleet.add(step)
             else:
                 fleet._table = replicas(snapshots[step])
             known = await fleet.snapshot(NOW + 300)
@@ -233,7 +233,7 @@ async def test_own_facts_are_folded_once_and_not_for_each_request(monkeypatch: p
 
     monkeypatch.setattr(module, "with_own", counted)
     fleet = Fleet(replicas(), 1_000)
-    fleet.add([fact(NOW + n) for n in range(10_000)])
+    fleet.add(*(fact(NOW + n) for n in range(10_000)))
     for n in range(300):
         assert (await fleet.snapshot(NOW + 10_000 + n * 1_000)).routes.aggregate().count == 10_000
     assert len(folds) == 1
@@ -246,7 +246,7 @@ async def test_own_facts_are_folded_once_and_not_for_each_request(monkeypatch: p
 async def test_what_is_known_is_bounded() -> None:
     """The newest 10,000 own facts are kept; what overflows is out at the next fold."""
     fleet = Fleet(replicas(), 0)
-    fleet.add([fact(NOW + n) for n in range(module.OWN_FACTS + 5)])
+    fleet.add(*(fact(NOW + n) for n in range(module.OWN_FACTS + 5)))
     assert len(fleet._own) == module.OWN_FACTS
 
 
@@ -254,7 +254,7 @@ async def test_statistics_leave_the_window() -> None:
     """The fleet's and the router's own, a minute late at most; spend stays under its day."""
     fleet = Fleet(replicas(item_of(NOW, [fact(NOW, **CALL)])), 0)
     await fleet.snapshot(NOW)
-    fleet.add([fact(NOW + 1_000, **CALL)])
+    fleet.add(fact(NOW + 1_000, **CALL))
     assert (await fleet.snapshot(NOW + WINDOW_MS)).routes.aggregate().count == 2
     gone = await fleet.snapshot(NOW + WINDOW_MS + MINUTE + 1_001)
     assert gone.routes.aggregate().count == 0
@@ -265,3 +265,56 @@ def test_add_facts_is_one_fold_over_all() -> None:
     """A session's totals so far and its newest facts."""
     facts = [fact(NOW + n, **CALL) for n in range(4)]
     assert add_facts(fold_facts(Session, facts[:2]), facts[2:]) == fold_facts(Session, facts)
+
+
+@dataclass
+class Claims:
+    """A store that grants claims as told; an error is raised."""
+
+    answers: list[bool | StoreError]
+    asked: int = 0
+
+    async def claim_probe(self, _route: str, *, now: int, until: int) -> bool:
+        self.asked += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+
+async def test_a_probe_is_asked_for_now_and_then() -> None:
+    """Once refused, or granted, not again for 5 s, or for as long as the claim is one's own, if that is
+    shorter.
+    """
+    store: Any = Claims([False, True, True])
+    fleet = Fleet(store, 0)
+    claimed = [await fleet.claim_probe("a|m|", NOW + at, 60_000) for at in (0, 1, 4_999, 5_000, 9_999)]
+    assert (claimed, store.asked) == ([False, False, False, True, False], 2)
+    assert await fleet.claim_probe("b|m|", NOW, 1_000) is True
+
+
+async def test_a_store_that_is_down_grants_no_probe() -> None:
+    """The route rests on, and no request fails for it."""
+    store: Any = Claims([StoreError("down"), True])
+    fleet = Fleet(store, 0)
+    assert await fleet.claim_probe("a|m|", NOW, 1_000) is False
+    assert await fleet.claim_probe("a|m|", NOW + 1_000, 1_000) is True
+
+
+async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, table: Table) -> None:
+    """Twenty at once; when its claim is over, one of the twenty again."""
+    fleets = [Fleet(table, 0) for _ in range(20)]
+    for at in (NOW, NOW + 1_000, NOW + 2_000):
+        claimed = await asyncio.gather(*(fleet.claim_probe("a|m|", at, 1_000) for fleet in fleets))
+        assert sum(claimed) == 1
+
+
+async def test_own_facts_are_folded_in_their_order() -> None:
+    """A success that ended before a fault and was told of after it does not clear that fault."""
+    fleet = Fleet(replicas(), 0)
+    fault, success = fact(NOW + 10, ok=False), fact(NOW + 5)
+    for one in (fault, success):
+        fleet.add(one)
+    known = await fleet.snapshot(NOW + 20)
+    assert known.health.get("acme|small|").first == (NOW + 10,)
+    assert known == with_own(Snapshot(), [success, fault], NOW + 20)

@@ -1,8 +1,8 @@
 """The decision: the same inputs, the same bytes; every gate, the budgets, warmth, and what the hash is over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.folds.route_stats import RouteStats
-from ledger.items import ApiKey
+from ledger.items import ApiKey, Fact
 from ledger.moments import DAY_MS, iso, minute_start_ms
-from ledger.snapshot import Snapshot
+from ledger.outcomes import Kind, Outcome
+from ledger.snapshot import Snapshot, add_facts
 from route.config import Config
+from route.decided import Decided
 from route.dialects.messages import MESSAGES
 from route.dialects.responses import RESPONSES
 from route.errors import BudgetExceeded
-from route.plan import GATES, Plan, unpack_plan
-from tests.ledger.make import NOW, fact
+from route.gates import GATES, SOFT
+from route.plan import Plan, probing
+from tests.ledger.make import MINUTE, NOW, ORIGIN, fact
 from tests.route.build import KEY, Json, body, config, document, model, plan, provider, request, spent, warm_on
 
 ACME, OTHER = "acme|small|", "other|small|"
@@ -40,7 +43,7 @@ def keys(decided: Plan) -> list[str]:
 
 
 def reasons(decided: Plan) -> dict[str, str | None]:
-    return {row.route: row.rejection_reason for row in decided.candidates}
+    return {row["route"]: row.get("rejection_reason") for row in decided.candidates}
 
 
 def chain(*models: Json, kind: str = "openai_compat", **more: Any) -> Config:
@@ -56,7 +59,7 @@ def test_the_base_order_is_the_listed_one() -> None:
     """`static`: as the profile has it, the first is chosen, and the rule says why."""
     decided = plan(request())
     assert keys(decided) == [ACME, OTHER]
-    assert [row.chosen for row in decided.candidates] == [True, False]
+    assert [row["chosen"] for row in decided.candidates] == [True, False]
     assert (decided.rule_fired, decided.refusal) == ("default", None)
 
 
@@ -68,51 +71,185 @@ def test_a_row_has_what_is_known_of_its_route() -> None:
         views = replace(views, routes=views.routes.merge(RouteStats.of(one)))
     priced = chain(model(price={"input_per_mtok": 0.075, "output_per_mtok": "0.30"}, quality=0.8))
     first, second = plan(request(config=priced), priced, snapshot=views).candidates
-    assert (first.input_per_mtok, first.output_per_mtok, first.quality) == ("0.075", "0.3", 0.8)
-    assert (first.success_rate, first.latency_ms) == (0.75, 200)
-    assert (second.success_rate, second.latency_ms, second.quality) == (None, None, None)
+    assert (first["input_per_mtok"], first["output_per_mtok"], first["quality"]) == ("0.075", "0.3", 0.8)
+    assert (first.get("success_rate"), first.get("latency_ms")) == (0.75, 200)
+    assert (second.get("success_rate"), second.get("latency_ms"), second.get("quality")) == (None, None, None)
 
 
-GATED: dict[str, tuple[Config, Json, ApiKey]] = {
-    "disabled": (chain(enabled=False), body(), KEY),
-    "not_allowed_for_caller": (chain(model()), body(), replace(KEY, models=("other/small",))),
-    "lacks_tools": (chain(model(capabilities={"tools": False})), body(tools=TOOLS), KEY),
-    "lacks_images": (chain(model(capabilities={"images": False})), body(messages=IMAGE), KEY),
-    "lacks_documents": (chain(model(capabilities={"documents": False})), body(messages=DOCUMENT), KEY),
-    "lacks_audio": (chain(model(capabilities={"audio": False})), body(messages=AUDIO), KEY),
+def views(facts: Iterable[Fact]) -> Snapshot:
+    """What the fleet knows when these are all the facts."""
+    return add_facts(Snapshot(as_of=NOW - 1), facts)
+
+
+def toolless(count: int, **more: Any) -> list[Fact]:
+    """Answers to requests with tools that call none."""
+    origin = replace(ORIGIN, tools_requested=True)
+    return [fact(NOW - 1000 + n, origin=origin, **more) for n in range(count)]
+
+
+Gated = tuple[Config, Json, ApiKey, Snapshot]
+PLAIN: tuple[Json, ApiKey, Snapshot] = (body(), KEY, Snapshot())
+HARD = {"scope": "provider:acme", "period": "day", "limit_usd": 5, "mode": "hard"}
+
+
+def limited(**profile: Any) -> Config:
+    """The default chain with limits of its profile; `acme` has quality 0.5, `other` 0.9 and a tenth of its
+    price.
+    """
+    cheap = model(price={"input_per_mtok": "0.3", "output_per_mtok": "1.5"}, quality=0.9)
+    providers = [provider("acme", model(quality=0.5)), provider("other", cheap)]
+    return config(providers=providers, profiles={"default": CHAIN["default"] | profile})
+
+
+GATED: dict[str, Gated] = {
+    "disabled": (chain(enabled=False), *PLAIN),
+    "paid_not_allowed": (chain(paid=True), *PLAIN),
+    "not_allowed_for_caller": (chain(model()), body(), replace(KEY, models=("other/small",)), Snapshot()),
+    "no_price": (
+        config(providers=[provider("acme", model(price=None)), provider("other")], budgets=[HARD], profiles=CHAIN),
+        *PLAIN,
+    ),
+    "lacks_tools": (chain(model(capabilities={"tools": False})), body(tools=TOOLS), *PLAIN[1:]),
+    "lacks_images": (chain(model(capabilities={"images": False})), body(messages=IMAGE), *PLAIN[1:]),
+    "lacks_documents": (chain(model(capabilities={"documents": False})), body(messages=DOCUMENT), *PLAIN[1:]),
+    "lacks_audio": (chain(model(capabilities={"audio": False})), body(messages=AUDIO), *PLAIN[1:]),
     "lacks_structured_output": (
         chain(model(capabilities={"structured_output": False})),
         body(response_format={"type": "json_object"}),
-        KEY,
+        *PLAIN[1:],
     ),
     "lacks_thinking": (
         chain(model(capabilities={"thinking": "none"})),
         body(messages=[*body()["messages"], SEALED, *body()["messages"]]),
-        KEY,
+        *PLAIN[1:],
     ),
-    "context_too_small": (chain(model(context_tokens=100)), body("x" * 500), KEY),
-    "lossy_translation": (chain(kind="anthropic"), body(n=2), KEY),
+    "context_too_small": (chain(model(context_tokens=100)), body("x" * 500), *PLAIN[1:]),
+    "lossy_translation": (chain(kind="anthropic"), body(n=2), *PLAIN[1:]),
+    "tool_incapable": (config(), body(tools=TOOLS), KEY, views(toolless(20))),
+    "no_quality": (chain(model()), body(min_quality=0.4), *PLAIN[1:]),
+    "below_quality_floor": (limited(quality_floor=0.6), *PLAIN),
+    "exceeds_request_cap": (limited(request_cap_usd="0.01"), *PLAIN),
+    "exceeds_latency_slo": (limited(latency_slo_ms=500), body(), KEY, views([fact(NOW, latency_ms=501)])),
     "budget_exhausted": (
         config(budgets=[{"scope": "provider:acme", "period": "day", "limit_usd": 0}], profiles=CHAIN),
-        body(),
-        KEY,
+        *PLAIN,
     ),
+    "memory_pressure": (config(), body(), KEY, views([fact(NOW, ok=False, kind=Kind.OUT_OF_MEMORY)])),
+    "cooling_down": (config(), body(), KEY, views([fact(NOW, ok=False, retry_after_ms=1)])),
 }
 
 
 @pytest.mark.parametrize(("reason", "case"), GATED.items(), ids=GATED.keys())
-def test_every_gate_closes_with_its_reason(reason: str, case: tuple[Config, Json, ApiKey]) -> None:
-    """That route is passed over with the reason in its row, and the next one is chosen."""
-    limits, asked, key = case
-    decided = plan(request(asked, key=key, config=limits), limits)
+def test_every_gate_closes_with_its_reason(reason: str, case: Gated) -> None:
+    """From config, body, key or views: that route has the reason in its row, and the next one is chosen."""
+    limits, asked, key, known = case
+    if reason == "no_quality":
+        limits = config(providers=[provider("acme"), provider("other", model(quality=0.4))], profiles=CHAIN)
+    decided = plan(request(asked, key=key, config=limits), limits, snapshot=known)
     assert reasons(decided) == {ACME: reason, OTHER: None}
-    assert [(row.eligible, row.chosen) for row in decided.candidates] == [(False, False), (True, True)]
-    assert keys(decided) == [OTHER]
+    assert [(row["eligible"], row["chosen"]) for row in decided.candidates] == [(False, False), (True, True)]
+    assert keys(decided) == ([OTHER, ACME] if reason in SOFT else [OTHER])
 
 
 def test_every_gate_is_tested() -> None:
     """A gate without a case above fails here; the order of the table is the order of the reasons."""
     assert [reason for reason, _ in GATES] == list(GATED)
+
+
+@pytest.mark.parametrize(
+    ("facts", "capable"),
+    [
+        (toolless(19), True),
+        (toolless(20), False),
+        (toolless(40) + toolless(1, tool_calls=1), True),
+        (toolless(20, outcome=Outcome.ERROR, kind=Kind.RATE_LIMITED), True),
+        ([replace(one, at=one.at - 31 * MINUTE) for one in toolless(20)], True),
+        ([replace(one, origin=ORIGIN) for one in toolless(50)], True),
+    ],
+    ids=["19", "20", "one call among 41", "20 failed", "31 minutes old", "50 without tools"],
+)
+@pytest.mark.case("U6")
+def test_a_model_that_never_calls_tools_gets_no_requests_with_tools(facts: list[Fact], capable: bool) -> None:
+    """20 successful answers without a call; and a request without tools is none of its business."""
+    decided = plan(request(body(tools=TOOLS)), snapshot=views(facts))
+    assert (reasons(decided)[ACME] != "tool_incapable") is capable
+    for asked in (body(), body(tools=[]), body(tools=TOOLS, tool_choice="none")):
+        assert reasons(plan(request(asked), snapshot=views(facts)))[ACME] != "tool_incapable"
+
+
+def test_latency_is_of_requests_like_this_one() -> None:
+    """Long prompts do not make a route look slow to short ones, nor streams to whole answers."""
+    long, short = replace(ORIGIN, size="xl"), replace(ORIGIN, size="xs")
+    streamed = replace(short, stream=True)
+    facts = [fact(NOW - n, origin=o, latency_ms=ms) for n in range(3) for o, ms in ((long, 9000), (short, 100))]
+    facts += [fact(NOW - n, origin=streamed, latency_ms=4000) for n in range(3)]
+    for asked, latency_ms in ((body(), 100), (body("x" * 600_000), 9000), (body(stream=True), 4000)):
+        first = plan(request(asked), snapshot=views(facts)).candidates[0]
+        assert first["latency_ms"] == latency_ms
+
+
+def test_a_pause_that_was_asked_for_ends_by_itself() -> None:
+    """Until the instant that the provider named, and not at it; an out of memory lasts 120 s, or as configured."""
+    waits = views([fact(NOW, ok=False, retry_after_ms=5_000)])
+    full = views([fact(NOW, ok=False, kind=Kind.OUT_OF_MEMORY)])
+    shorter = config(
+        profiles={"default": CHAIN["default"] | {"memory_pressure": {"action": "skip", "cooldown_s": 60}}}
+    )
+    for known, limits, after in ((waits, config(), 5_000), (full, config(), 120_000), (full, shorter, 60_000)):
+        for at, free in ((NOW + after - 1, False), (NOW + after, True)):
+            decided = plan(request(config=limits), limits, snapshot=known, now=at)
+            assert (reasons(decided)[ACME] is None) is free
+
+
+def test_health_is_by_the_profile_s_own_numbers() -> None:
+    """Three faults are degraded by default; with a threshold of 4 they are nothing, with one of 2 nearly the
+    end.
+    """
+    three = views([fact(NOW + n, ok=False) for n in range(3)])
+    for threshold, health in ((3, "degraded"), (4, "healthy"), (2, "degraded")):
+        limits = config(profiles={"default": CHAIN["default"] | {"health": {"threshold": threshold}}})
+        assert plan(request(config=limits), limits, snapshot=three).candidates[0]["health"] == health
+    four = views([fact(NOW + n, ok=False) for n in range(4)])
+    limits = config(profiles={"default": CHAIN["default"] | {"health": {"threshold": 2}}})
+    assert plan(request(config=limits), limits, snapshot=four).candidates[0]["health"] == "unhealthy"
+
+
+def test_a_sole_route_is_never_refused_for_its_health() -> None:
+    """Nor a pinned one: it is tried, and its row says what was set aside."""
+    down = views([fact(NOW + n, ok=False) for n in range(9)])
+    pinned = plan(request(body(model="acme/small")), snapshot=down)
+    assert (keys(pinned), pinned.refusal) == ([ACME], None)
+    assert pinned.candidates[0]["set_aside"] == "cooling_down"
+    assert pinned.rule_fired == "pinned+set_aside"
+
+
+@pytest.mark.parametrize(("after", "probes"), [(59_999, []), (60_000, [ACME])])
+def test_a_rested_route_may_be_probed(after: int, probes: list[str]) -> None:
+    """Degraded: a minute after its last fault, by whoever claims it, in its own place."""
+    ill = views([fact(NOW, ok=False)] * 3)
+    decided = plan(request(), snapshot=ill, now=NOW + after)
+    assert keys(decided) == [OTHER, ACME]
+    assert [key for key, _ in probing(decided)] == probes
+    assert [keys(probe) for _, probe in probing(decided)] == [[ACME, OTHER] for _ in probes]
+
+
+def test_a_route_that_would_not_be_first_is_not_probed() -> None:
+    """A probe costs a claim: it is for requests that would go there."""
+    ill = views([fact(NOW, provider="other", ok=False)] * 3)
+    assert list(probing(plan(request(), snapshot=ill, now=NOW + 60_000))) == []
+
+
+def test_the_adaptive_guard_is_for_those_who_ask_for_it() -> None:
+    """Slow by the fleet's pace: behind the others with `adaptive: true`, in its place without."""
+    slow = [fact(NOW + n, latency_ms=1000) for n in range(3)]
+    quick = [fact(NOW + n, provider="other", latency_ms=100) for n in range(3)]
+    third = [fact(NOW + n, provider="anna", latency_ms=100) for n in range(3)]
+    three = {"routes": ["acme/small", "other/small", "anna/small"]}
+    for adaptive, first in ((True, OTHER), (False, ACME)):
+        limits = config(profiles={"default": three | {"adaptive": adaptive}})
+        decided = plan(request(config=limits), limits, snapshot=views([*slow, *quick, *third]), now=NOW + 5)
+        assert keys(decided)[0] == first
+        assert ("+adaptive" in decided.rule_fired) is adaptive
 
 
 def test_the_first_reason_is_told() -> None:
@@ -148,15 +285,17 @@ def test_a_route_of_another_dialect_is_told_what_it_can_be_told() -> None:
     mixed = chain(kind="anthropic")
     assert reasons(plan(request(config=mixed), mixed)) == {ACME: None, OTHER: None}
     first, second = plan(request(body(n=2, logprobs=True), config=mixed), mixed).candidates
-    assert (first.rejection_reason, first.refused) == ("lossy_translation", ("logprobs", "n"))
-    assert (second.rejection_reason, second.refused) == (None, ())
+    assert (first.get("rejection_reason"), first.get("refused")) == ("lossy_translation", ["logprobs", "n"])
+    assert (second.get("rejection_reason"), second.get("refused")) == (None, None)
 
 
 def test_within_one_dialect_nothing_is_read() -> None:
     """A request whose routes speak its dialect never takes the neutral form, so that nothing can be lost there."""
-    assert "neutral" not in vars(plan(request()).translator)
     mixed = chain(kind="anthropic")
-    assert "neutral" in vars(plan(request(config=mixed), mixed).translator)
+    for limits, is_read in ((config(), False), (mixed, True)):
+        asked = request(config=limits)
+        plan(asked, limits)
+        assert ("neutral" in vars(asked.reading)) is is_read
 
 
 def test_sealed_thinking_is_left_out_where_the_profile_says_so() -> None:
@@ -166,7 +305,7 @@ def test_sealed_thinking_is_left_out_where_the_profile_says_so() -> None:
         profiles = {"default": {"routes": ["acme/small"], "sealed_thinking": word}}
         limits = config(providers=[provider("acme", dialects=["responses"])], profiles=profiles)
         decided = plan(request(asked, config=limits), limits)
-        assert decided.candidates[0].rejection_reason == reason
+        assert decided.candidates[0].get("rejection_reason") == reason
         if dropped:
             (route,) = decided.routes
             translation = decided.translator.to(route.provider, route.model, route.able)
@@ -273,8 +412,8 @@ def test_the_warm_route_is_first_while_its_cache_is_alive(before: int, hot: bool
     """Up to the millisecond before `warm_until`; at it the cache is taken for dead."""
     decided = plan(request(), warm=[warm_on("other", until=NOW + before)])
     assert keys(decided) == ([OTHER, ACME] if hot else [ACME, OTHER])
-    assert [row.warm for row in decided.candidates] == [False, hot]
-    assert [row.chosen for row in decided.candidates] == [not hot, hot]
+    assert [row["warm"] for row in decided.candidates] == [False, hot]
+    assert [row["chosen"] for row in decided.candidates] == [not hot, hot]
     assert decided.rule_fired == ("default+warm" if hot else "default")
 
 
@@ -282,7 +421,7 @@ def test_warmth_opens_no_gate() -> None:
     """A warm route that is not eligible stays out."""
     decided = plan(request(), BUDGETED, snapshot=spent("5"), warm=[warm_on("acme", until=NOW + 1)])
     assert keys(decided) == [OTHER]
-    assert not any(row.warm for row in decided.candidates)
+    assert not any(row["warm"] for row in decided.candidates)
 
 
 def test_another_model_s_warm_route_steers_nothing() -> None:
@@ -324,17 +463,23 @@ def test_the_budget_that_is_told_is_the_one_that_stopped_it() -> None:
     assert refusal.detail["scope"] == "provider:other"
 
 
-@pytest.mark.case("C3")
+@pytest.mark.case("A7", "C3")
 def test_without_a_route_that_can_it_is_400() -> None:
-    """Every route with its reason, and no reason to try again; no route is chosen."""
+    """Every route with its reason, and no reason to try again; no route is chosen. Pinned: 422, with a hint."""
     unable = chain(model(capabilities={"tools": False}))
     pinned = request(body(model="acme/small", tools=TOOLS), config=unable)
     decided = plan(pinned, unable)
     refusal = decided.refusal
     assert refusal is not None
-    assert (refusal.status, refusal.code, refusal.should_retry) == (400, "no_eligible_route", False)
+    assert (refusal.status, refusal.code, refusal.should_retry) == (422, "no_eligible_route", False)
     assert "acme/small: lacks_tools" in refusal.message
-    assert not any(row.chosen for row in decided.candidates)
+    assert not any(row["chosen"] for row in decided.candidates)
+    alone = chain(model(capabilities={"tools": False}))
+    sole = {"default": {"routes": ["acme/small"]}}
+    by_profile = config(providers=alone.model_dump()["providers"], profiles=sole)
+    refusal = plan(request(body(tools=TOOLS), config=by_profile), by_profile).refusal
+    assert refusal is not None
+    assert (refusal.status, refusal.code) == (400, "no_eligible_route")
 
 
 MODELS = st.builds(
@@ -378,26 +523,22 @@ def test_the_same_inputs_give_the_same_bytes(case: Any) -> None:
 def test_a_decision_is_whole(case: Any) -> None:
     """Each candidate is either in the order or has a reason; exactly the first of the order is chosen."""
     decided = decided_case(case)
-    eligible = {row.route for row in decided.candidates if row.eligible}
+    eligible = {row["route"] for row in decided.candidates if row["eligible"]}
     assert (
         eligible == set(keys(decided)) == {route for route, reason in reasons(decided).items() if reason is None}
     )
-    assert [row.route for row in decided.candidates if row.chosen] == keys(decided)[:1]
+    assert [row["route"] for row in decided.candidates if row["chosen"]] == keys(decided)[:1]
     assert (decided.refusal is None) is bool(eligible)
 
 
 def test_the_stored_decision_says_it_all() -> None:
     """Candidates with their reasons, order, rule, hash and the views' version; what is unknown is left out."""
     decided = plan(request(), BUDGETED, snapshot=spent("5"))
-    stored = unpack_plan(decided.pack())
+    stored = Decided.unpack(decided.pack()).document
     assert stored["order"] == [OTHER]
     assert (stored["rule_fired"], stored["ruleset_hash"]) == ("default", decided.ruleset_hash)
-    assert stored["views_as_of"] == NOW
-    rows = [
-        {name: value for name, value in asdict(row).items() if value is not None and value != ()}
-        for row in decided.candidates
-    ]
-    assert stored["candidates"] == rows
+    assert stored["views_as_of"] == iso(NOW)
+    assert stored["candidates"] == decided.candidates
     assert stored["candidates"][0]["rejection_reason"] == "budget_exhausted"
 
 

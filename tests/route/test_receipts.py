@@ -12,12 +12,12 @@ from ledger.items import Fact
 from ledger.moments import iso
 from ledger.outcomes import Ending, Outcome
 from ledger.prices import CostBasis, Price, cost_of
+from ledger.snapshot import Snapshot
 from ledger.usage import Usage
 from route.plan import Plan
 from route.receipts import answer_headers, make_receipt, session_totals, usage_document
-from route.translate import Translator
 from tests.ledger.make import FACTS, NOW, fact, inference
-from tests.route.build import Json, plan, request
+from tests.route.build import Json, body, plan, request
 
 PLAN: Plan = plan(request())
 
@@ -160,12 +160,15 @@ def test_an_estimate_is_called_one() -> None:
 
 @pytest.mark.parametrize(("as_of", "age"), [(0, None), (NOW, 0.0), (NOW - 4_460, 4.5)])
 def test_the_views_age_is_told(as_of: int, age: float | None) -> None:
-    """In seconds; null before the first rollup."""
-    decided = Plan((), (), "default+warm", "ab12", as_of, Translator(request()))
+    """In seconds; null before the first rollup. Beside it the rule, and what became of the dial."""
+    decided = plan(request(body(routing_hint="cost")), snapshot=Snapshot(as_of=as_of))
     assert receipt(fact(), decided=decided)["plan"] == {
-        "rule_fired": "default+warm",
-        "ruleset_hash": "ab12",
+        "rule_fired": "default",
+        "ruleset_hash": decided.ruleset_hash,
         "views_age_s": age,
+        "dial": "cost",
+        "quality_floor": None,
+        "dial_stopped_by": "no_quality_floor",
     }
 
 

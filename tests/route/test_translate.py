@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from ledger.usage import Usage
 from route.capabilities import Resolved
+from route.chain import Route, routes_of
 from route.dialects.base import BadAnswer, Dialect, Reader
 from route.dialects.chat import CHAT
 from route.dialects.messages import MESSAGES
 from route.dialects.neutral import Closed, Counted, Delta, Event, Finished, Image, Kind, Opened, Stop, Thinking
 from route.dialects.pipe import InOrder
 from route.dialects.responses import RESPONSES
-from route.plan import Route, routes_of
 from route.translate import Translation, Translator
 from tests.route import build
 

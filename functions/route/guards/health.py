@@ -1,0 +1,14 @@
+"""The health guard: what a run of faults means by a profile's own numbers."""
+
+from ledger.folds.health import Faults, Standing
+from route.profiles import HealthGuard
+
+
+def standing(faults: Faults, guard: HealthGuard) -> Standing:
+    """A route's state, since when, and until when it rests (ms)."""
+    return faults.standing(guard.threshold, guard.cooldown_s * 1000, guard.max_cooldown_s * 1000)
+
+
+def lease_ms(guard: HealthGuard) -> int:
+    """How long a probe is one router's alone: no longer than the shortest rest, so that it never adds to one."""
+    return min(60, guard.cooldown_s) * 1000
