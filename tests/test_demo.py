@@ -28,11 +28,13 @@ def test_the_demo_ends_with_0_and_says_that_all_checks_hold() -> None:
         "responses: dropped metadata",
         "messages: dropped cache_control",
         "3 translated: chat to coda, responses to coda, messages to acme",
-        "All 9 checks hold.",
+        "moody/mini is degraded, and last",
+        "moody/mini is degraded, and is probed",
+        "All 11 checks hold.",
         "scripts/deploy",
     ):
         assert line in done.stdout
     assert "NOT" not in done.stdout
     attempts = [line for line in done.stdout.splitlines() if "/mini" in line and "…" in line]
-    assert len(attempts) == 25
+    assert len(attempts) == 31
     assert max(map(len, attempts)) <= 80

@@ -55,19 +55,20 @@ class Decided:
     def of(cls, survey: Survey) -> Self:
         return cls(survey, decide(survey))
 
+    @property
+    def body(self) -> bytes:
+        """The decision and all that it depends on, in canonical JSON: the same bytes for the same decision."""
+        return canonical({"survey": self.survey.pack(), "decided": _packed(self.decision)})
+
     def pack(self) -> bytes:
-        """Compressed: the same bytes for the same decision."""
-        body = canonical({"survey": self.survey.pack(), "decided": _packed(self.decision)})
+        """The body as it is stored."""
         squeeze = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=_DICTIONARY)
-        return _VERSION + squeeze.compress(body) + squeeze.flush()
+        return _VERSION + squeeze.compress(self.body) + squeeze.flush()
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """The inverse of `pack`. ValueError for what is none of ours."""
-        if packed[:1] != _VERSION:
-            raise ValueError("not a stored decision, or one of a newer router")
-        stretch = zlib.decompressobj(-15, zdict=_DICTIONARY)
-        body: Document = json.loads(stretch.decompress(packed[1:]) + stretch.flush())
+        body: Document = json.loads(stored_body(packed))
         return cls(Survey.unpack(body["survey"]), _unpacked(body["decided"]))
 
     @property
@@ -92,6 +93,17 @@ class Decided:
             "quality_floor": decision.floor.quality,
             "dial_stopped_by": decision.floor.stopped_by,
         }
+
+
+def stored_body(packed: bytes) -> bytes:
+    """What was stored, byte for byte. ValueError for what is none of ours."""
+    if packed[:1] != _VERSION:
+        raise ValueError("not a stored decision, or one of a newer router")
+    stretch = zlib.decompressobj(-15, zdict=_DICTIONARY)
+    try:
+        return stretch.decompress(packed[1:]) + stretch.flush()
+    except zlib.error as error:
+        raise ValueError(f"not a stored decision: {error}") from None
 
 
 def _packed(decision: Decision) -> Document:
@@ -185,7 +197,8 @@ def explain(inference_id: str, plan: bytes) -> Document:
     again = Decided.of(stored.survey)
     return {
         "inference_id": inference_id,
-        "same": again.pack() == plan,
+        # Of the bodies: how well a zlib squeezes them may differ from one to the next.
+        "same": again.body == stored_body(plan),
         "survey": stored.survey.pack(),
         "decided": stored.document,
         "recomputed": again.document,

@@ -4,7 +4,7 @@ Reads never write.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ledger.items import ApiKey, Inference
@@ -14,7 +14,7 @@ from route.auto_router import AUTO
 from route.chain import Route, is_allowed
 from route.config import Config
 from route.decided import Document, decision_document, explain
-from route.errors import BadRequest, NotFound, StoreUnavailable
+from route.errors import ApiError, BadRequest, NotFound, StoreUnavailable
 from route.fleet import Fleet
 from route.receipts import session_totals
 from route.request import storable
@@ -46,7 +46,7 @@ async def read_decision(table: Table, key: ApiKey, inference_id: str) -> Documen
     inference = await _inference(table, inference_id)
     if inference is None or inference.origin.tenant != key.tenant:
         raise _no_inference()
-    return decision_document(inference_id, inference.plan)
+    return _read(decision_document, inference)
 
 
 async def read_explanation(table: Table, inference_id: str) -> Document:
@@ -54,7 +54,14 @@ async def read_explanation(table: Table, inference_id: str) -> Document:
     inference = await _inference(table, inference_id)
     if inference is None:
         raise _no_inference()
-    return explain(inference_id, inference.plan)
+    return _read(explain, inference)
+
+
+def _read(made: Callable[[str, bytes], Document], inference: Inference) -> Document:
+    try:
+        return made(inference.inference_id, inference.plan)
+    except ValueError as error:
+        raise ApiError(501, "decision_unreadable", f"This router cannot read it: {error}.") from None
 
 
 async def _inference(table: Table, inference_id: str) -> Inference | None:

@@ -12,6 +12,7 @@ from ledger.money import ZERO, text, total, usd
 from local.demo_facts import Readback, Trail
 from local.demo_stage import Stage
 from local.demo_story import Call, Chapter
+from route.decided import explain
 from warmroute import Receipt
 
 TOTALS = ("calls", "errors", "tokens_in", "tokens_out", "tokens_cached", "cost_usd", "saved_usd")
@@ -49,6 +50,8 @@ def check_all(stage: Stage, chapters: Sequence[Chapter], told: Readback) -> list
         _same_routes(told),
         _kept_warm(told),
         _kept_budget(told),
+        _left_alone(told),
+        _made_again(told),
     ]
 
 
@@ -168,3 +171,18 @@ def _kept_budget(told: Readback) -> Check:
 
 def _is_spent_out(candidate: dict[str, Any]) -> bool:
     return candidate.get("rejection_reason") == "budget_exhausted"
+
+
+def _left_alone(told: Readback) -> Check:
+    """Two calls fell back, the third passed the broken route over, the fourth probed it and was served by it."""
+    trails = [trail for trail in told.trails.values() if trail.inference.origin.profile == "steady"]
+    tried = [[fact.provider for fact in trail.attempts] for trail in trails]
+    probes = [any(row.get("probe") for row in trail.decision["candidates"]) for trail in trails]
+    holds = tried == [["moody", "bolt"]] * 2 + [["bolt"], ["moody"]] and probes == [False] * 3 + [True]
+    figures = "2 faults, then passed over; 1 probe, and it serves again"
+    return Check("the broken provider was left alone, and came back", holds, figures if holds else f"{tried}")
+
+
+def _made_again(told: Readback) -> Check:
+    same = [explain(trail.inference.inference_id, trail.inference.plan)["same"] for trail in told.trails.values()]
+    return Check("each decision, made again from what is stored, is the same", all(same), f"{sum(same)} decisions")

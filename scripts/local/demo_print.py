@@ -179,6 +179,8 @@ def _notes(call: "Call", trail: "Trail") -> Iterable[str]:
     for row in decision["candidates"]:
         if row.get("rejection_reason"):
             yield f"decided without {route_name(row['route'])}, {row['rejection_reason']}"
+        if row.get("health") == "degraded":
+            yield f"{route_name(row['route'])} is degraded, {'and is probed' if row.get('probe') else 'and last'}"
         if row.get("warm"):
             yield f"decided by rule {decision['rule_fired']}: {', then '.join(map(route_name, decision['order']))}"
     for fact in trail.attempts:

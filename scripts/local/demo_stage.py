@@ -1,4 +1,4 @@
-"""Everything that the demo runs against, on loopback: an embedded AWS, five stand-ins, a real router.
+"""Everything that the demo runs against, on loopback: an embedded AWS, six stand-ins, a real router.
 
 The stand-ins speak the vendors' wire formats over HTTP; the router is `local.dev` in a process of its own, with
 a config file as a user would write it. Whatever is started here is ended here.
@@ -40,7 +40,11 @@ PROFILES = {
     "gpt": ["acme/mini"],
     "unlucky": ["down/mini", "bolt/mini"],
     "frugal": ["dime/mini", "bolt/mini"],
+    "steady": ["moody/mini", "bolt/mini"],
 }
+THRESHOLD, REST_S = 2, 1
+HEALTH = {"steady": {"health": {"threshold": THRESHOLD, "cooldown_s": REST_S}}}
+"""Quicker than the numbers that a profile has without saying any: three faults, and a minute."""
 
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows a text while its block runs."""
@@ -74,7 +78,7 @@ def open_stage(progress: Progress, meanwhile: Callable[[], object]) -> Iterator[
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="warmroute-demo-")))
         with progress("Starting an embedded AWS (DynamoDB, in memory)"):
             dynamodb_url = stack.enter_context(embedded_aws(home / "aws.log"))
-        with progress("Starting five provider stand-ins"):
+        with progress("Starting six provider stand-ins"):
             providers = {p.name: stack.enter_context(p) for p in _stand_ins()}
         config = home / "warmroute.yaml"
         config.write_text(yaml.safe_dump(config_document(providers), sort_keys=False), encoding="utf-8")
@@ -95,7 +99,7 @@ def config_document(providers: Mapping[str, Provider]) -> dict[str, Any]:
             | {"models": [{"model": "mini", "wire_model": f"{name}-mini-2026-01", "price": {**PRICE}}]}
             for name, p in providers.items()
         ],
-        "profiles": {name: {"routes": routes} for name, routes in PROFILES.items()},
+        "profiles": {name: {"routes": routes, **HEALTH.get(name, {})} for name, routes in PROFILES.items()},
         "budgets": [{"scope": "provider:dime", "period": "month", "limit_usd": LIMIT_USD, "action": "skip"}],
         "default_profile": "chat",
     }
@@ -103,7 +107,9 @@ def config_document(providers: Mapping[str, Provider]) -> dict[str, Any]:
 
 def _stand_ins() -> list[Provider]:
     """Each takes its own key only, so none would answer if the router passed the caller's on."""
-    named = [Provider("openai", name=name, keys=[PROVIDER_KEY]) for name in ("acme", "bolt", "down", "dime")]
+    named = [
+        Provider("openai", name=name, keys=[PROVIDER_KEY]) for name in ("acme", "bolt", "down", "dime", "moody")
+    ]
     providers = [*named, Provider("anthropic", name="coda", keys=[PROVIDER_KEY])]
     behaviour: dict[str, Step] = {"down": Fail(500), "dime": DEAR}
     for provider in providers:

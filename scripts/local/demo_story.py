@@ -5,6 +5,7 @@ Each chapter makes calls, checks what came back as that program would, and keeps
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import anthropic
 import openai
 
-from local.demo_stage import DemoFault, Stage
+from local.demo_stage import REST_S, THRESHOLD, DemoFault, Stage
 from local.demo_tools import tools_anthropic, tools_openai
 from tests.fakes import Fail
 from warmroute import Anthropic, AsyncAnthropic, AsyncOpenAI, OpenAI, Receipt, receipt
@@ -56,6 +57,7 @@ def tell(stage: Stage) -> Iterator[Chapter]:
             yield _tools(client, stage)
             yield _crossing(client)
             yield _fallback(client)
+            yield _recovery(client, stage)
             yield _session(client, stage)
             yield _budget(client)
     except (openai.OpenAIError, anthropic.AnthropicError) as error:
@@ -152,6 +154,23 @@ def _fallback(client: OpenAI) -> Chapter:
         "A provider fails, the next one serves",
         "The profile lists down, then bolt. The caller sees an ordinary answer, the ledger both attempts.",
         (kept("OpenAI", answer),),
+    )
+
+
+def _recovery(client: OpenAI, stage: Stage) -> Chapter:
+    """`moody` fails as often as makes it degraded, and is well again before its rest is over."""
+    stage.providers["moody"].plan(*[Fail(500)] * THRESHOLD)
+    calls = []
+    for n, (wait_s, provider) in enumerate(((0, "bolt"), (0, "bolt"), (0, "bolt"), (REST_S, "moody")), 1):
+        time.sleep(wait_s)
+        answer = client.chat.completions.create(model="steady", messages=HELLO)
+        _expect(answer.choices[0].message.content, f"{provider}-mini-2026-01 answers: hello there")
+        calls.append(kept(f"OpenAI {n}", answer))
+    return Chapter(
+        "A broken provider is left alone, and comes back",
+        "The profile lists moody, then bolt. moody fails twice; the third call does not ask it any more. Once it "
+        "has rested, one call of the whole fleet probes it, and as that is served, it has its place again.",
+        tuple(calls),
     )
 
 

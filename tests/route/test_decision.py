@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from route.decided import Decided
+from route.decided import Decided, explain
 from route.decision import half_open, with_probe
 from route.gates import GATES, SOFT, floor_of
 from route.survey import Asked, Known, Rules, Survey
@@ -455,6 +455,38 @@ def test_a_decision_is_made_again_from_what_is_stored(surveyed: Survey) -> None:
     assert stored.survey == surveyed
     assert Decided.of(stored.survey).pack() == packed
     assert stored == Decided.of(surveyed)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x02", b"\x01", b"\x01\xff\xff", b"{}"])
+def test_what_is_no_decision_of_ours_is_said_to_be_none(damaged: bytes) -> None:
+    """A newer router's, or half of one."""
+    with pytest.raises(ValueError, match=r"decision|Expecting"):
+        Decided.unpack(damaged)
+
+
+def test_explaining_sees_another_decision() -> None:
+    """Stored as decided by rules that are no more: it is shown as it was, and is said not to be the same."""
+    told = Decided.of(survey(known("a"), known("b")))
+    other = replace(told, decision=replace(told.decision, order=(1, 0)))
+    said = explain("inf_1", other.pack())
+    assert (said["same"], said["decided"]["order"], said["recomputed"]["order"]) == (
+        False,
+        ["b|m|", "a|m|"],
+        ["a|m|", "b|m|"],
+    )
+    assert explain("inf_1", told.pack())["same"] is True
+    assert explain("inf_1", b"")["same"] is None
+
+
+def test_a_stored_decision_is_small() -> None:
+    """Beside an inference it must fit into one write unit of 1 kB: 300 bytes for five routes with all figures."""
+    some = [
+        known(
+            f"provider-{n}", (n, n), quality=0.8, count=99, successes=90 + n, latency_ms=800 + n, setup=f"{n:012}"
+        )
+        for n in range(5)
+    ]
+    assert len(Decided.of(survey(*some, order="cheapest")).pack()) < 300
 
 
 RULES: list[dict[str, Any]] = [

@@ -585,6 +585,25 @@ MUTATIONS: list[tuple[str, object]] = [
     ("profiles.default.max_attempts", 3),
     ("profiles.default.content_filter", "next"),
     ("profiles.default.deadlines.gap_s", 61),
+    ("profiles.default.order", "cheapest"),
+    ("profiles.default.quality_floor", 0.6),
+    ("profiles.default.floor_bounds", [0.4, 0.85]),
+    ("profiles.default.request_cap_usd", 9),
+    ("profiles.default.latency_slo_ms", 99_999),
+    ("profiles.default.allow_paid", True),
+    ("profiles.default.sealed_thinking", "drop"),
+    ("profiles.default.tool_loop", "break"),
+    ("profiles.default.tool_loop.threshold", 2),
+    ("profiles.default.memory_pressure.cooldown_s", 60),
+    ("profiles.default.memory_pressure", "warn"),
+    ("profiles.default.health.threshold", 4),
+    ("profiles.default.health.cooldown_s", 901),
+    ("profiles.default.health.max_cooldown_s", 3601),
+    ("profiles.default.health", "off"),
+    ("profiles.default.adaptive", True),
+    ("providers.1.paid", True),
+    ("providers.1.subscription", True),
+    ("allow_paid", True),
     ("budgets.0.limit_usd", 5.01),
     ("budgets.0.period", "day"),
     ("budgets.0.action", "warn"),
@@ -597,6 +616,36 @@ MUTATIONS: list[tuple[str, object]] = [
 def test_every_rule_and_number_is_in_the_hash(path: str, value: object) -> None:
     """Two decisions with the same hash were made by the same rules."""
     assert hash_of(_set(whole(), path, value)) != hash_of(whole())
+
+
+def test_a_chain_s_listing_is_no_rule_but_in_static() -> None:
+    """In any other order the same routes give the same bytes, however a config lists routes and providers."""
+    for order, same in (("static", False), ("cheapest", True), ("expected_cost", True), ("fastest", True)):
+        listed = _set(whole(), "profiles.default.order", order)
+        turned = _set(listed, "profiles.default.routes", ["other/small", "acme/small"])
+        turned["providers"] = turned["providers"][::-1]
+        bytes_of = []
+        for each in (listed, turned):
+            loaded = Config.model_validate(each)
+            bytes_of.append(plan(request(body(profile="default"), config=loaded), loaded).decided.body)
+        assert (bytes_of[0] == bytes_of[1]) is same
+
+
+def test_the_auto_router_s_rules_are_in_the_hash_of_what_they_chose() -> None:
+    """And in no other."""
+    hashes: dict[str, set[str]] = {"auto": set(), "default": set()}
+    for tokens in (10_000, 20_000):
+        rule = {"id": "long", "profile": "large", "match": {"content_token_count_min": tokens}}
+        loaded = config(auto_router={"rules": [rule]})
+        for name, seen in hashes.items():
+            seen.add(plan(request(body(profile=name), config=loaded), loaded).ruleset_hash)
+    assert {name: len(seen) for name, seen in hashes.items()} == {"auto": 2, "default": 1}
+
+
+def test_the_dial_is_in_the_hash() -> None:
+    """Each of its positions, and a floor of the caller's own."""
+    asked = [body(), body(routing_hint="cost"), body(routing_hint="quality"), body(min_quality=0.1)]
+    assert len({plan(request(each)).ruleset_hash for each in asked}) == 4
 
 
 def test_the_rule_that_chose_the_chain_is_in_the_hash() -> None:
