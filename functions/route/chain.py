@@ -1,35 +1,54 @@
 """The destinations of a request: what is configured of each, by its name in the config."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 from ledger.items import ApiKey
 from ledger.routes import route_key
 from route.capabilities import CapabilityRule, Resolved, capabilities_of
 from route.config import Config, ModelConfig, ProviderConfig
+from route.digests import digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
-    """A destination with what is configured of it."""
+    """A destination with what is configured of it. The same object for all requests under one config."""
 
     provider: ProviderConfig
     model: ModelConfig
     able: Resolved = field(default_factory=Resolved)
 
-    @property
+    @cached_property
     def key(self) -> str:
         return route_key(self.provider.name, self.model.model)
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.provider.name}/{self.model.model}"
+
+    @cached_property
+    def setup(self) -> str:
+        """A digest of all that is configured of it and may decide something."""
+        rules = self.provider.model_dump(mode="json", include=_PROVIDER_RULES)
+        return digest([rules, self.model.model_dump(mode="json"), asdict(self.able)])
+
+
+_PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"}
 
 
 def routes_of(names: Iterable[str], config: Config) -> list[Route]:
     """The destinations with these config names, `provider/model`."""
-    configured = config.routes
-    return [Route(*configured[name], able=_able(*configured[name], config.capabilities)) for name in names]
+    return [_route(name, config) for name in names]
+
+
+def _route(name: str, config: Config) -> Route:
+    provider, model = config.routes[name]
+    route: Route | None = config.made.get(name)
+    # A copy of a config with other parts begins with what was made of the first.
+    if route is None or route.provider is not provider or route.model is not model:
+        route = config.made[name] = Route(provider, model, _able(provider, model, config.capabilities))
+    return route
 
 
 def _able(provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Resolved:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -230,7 +231,12 @@ class Config(Strict):
         """What a caller may name as a profile: the file's, and `auto`, which stands for rules unless it is one."""
         return {*self.profiles, AUTO}
 
-    @property
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """What others have made of this file and need again for each request, by a name of theirs."""
+        return {}
+
+    @cached_property
     def routes(self) -> dict[str, tuple[ProviderConfig, ModelConfig]]:
         """Every route by its config name, `provider/model`."""
         return {f"{p.name}/{m.model}": (p, m) for p in self.providers for m in p.models}

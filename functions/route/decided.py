@@ -12,7 +12,8 @@ from fractions import Fraction
 from typing import Any, Self
 
 from ledger.moments import iso
-from route.decision import Decision, Verdict, canonical, decide
+from route.decision import Decision, Verdict, decide
+from route.digests import canonical
 from route.gates import Floor
 from route.survey import Known, Survey
 

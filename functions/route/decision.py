@@ -3,10 +3,8 @@
 A pure function of a `Survey`, so that a decision can be made again from what was stored, byte for byte.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,8 +13,9 @@ from ledger.folds import adaptive, health, tools
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS
 from ledger.money import text
 from route import dollars
+from route.digests import digest
 from route.gates import DIAL_STEP, GATES, SOFT, Floor, floor_of, reasons_of
-from route.survey import Known, Survey
+from route.survey import Known, Survey, packed
 
 NUMBERS: dict[str, Any] = {
     "dial_step": DIAL_STEP,
@@ -205,20 +204,10 @@ def ruleset_hash(survey: Survey) -> str:
         "gates": [reason for reason, _ in GATES],
         "soft": sorted(SOFT),
         "numbers": NUMBERS,
-        "rules": asdict(survey.rules),
+        "rules": packed(survey.rules),
         "routes": routes if survey.rules.order == "static" else sorted(routes),
     }
     return digest(ruleset, 16)
-
-
-def digest(document: Any, digits: int = 12) -> str:
-    """Some hex digits that name a document of plain values."""
-    return hashlib.sha256(canonical(document)).hexdigest()[:digits]
-
-
-def canonical(document: Any) -> bytes:
-    """JSON with sorted keys and without blanks: the same values, the same bytes."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def with_probe(survey: Survey, route: str) -> Survey:

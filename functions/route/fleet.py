@@ -1,28 +1,23 @@
 """What the whole fleet knows, read from the views, with this instance's own newer attempts on top."""
 
 import logging
-from bisect import insort
 from collections.abc import Mapping
 
 from ledger.folds import merge_all
-from ledger.folds.route_stats import WINDOW_MS
 from ledger.folds.session import Session, Warm, add_facts
 from ledger.items import Fact
 from ledger.keys import session_pk
 from ledger.moments import MINUTE_MS, day_of, day_start_ms, minute_of, minute_start_ms
 from ledger.records import Item
-from ledger.snapshot import EMPTY, Snapshot, with_own
-from ledger.snapshot import add_facts as add_to_snapshot
+from ledger.snapshot import Snapshot
 from ledger.table import StoreError, Table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, STEP_MINUTES, ViewKey
+from route.overlay import Overlay
 
 log = logging.getLogger("warmroute.route")
 
 NEWEST = 10
 """Facts of a session that one page brings: enough to find the latest success behind a few failures."""
-
-OWN_FACTS = 10_000
-"""The newest that are kept on top of a snapshot. There are more only where rollups have stopped."""
 
 ASK_AGAIN_MS = 5_000
 """How long a router that was refused a probe leaves it to others."""
@@ -35,30 +30,19 @@ class Fleet:
         self._table = table
         self._refresh_ms = refresh_ms
         self._read_at: int | None = None
-        self._snapshot: Snapshot = EMPTY
-        """As it was read."""
-        self._own: list[Fact] = []
-        """What this instance wrote and the snapshot cannot hold yet, in the order in which folds read facts."""
-        self._known: Snapshot = EMPTY
-        """Both together. Each new fact is added to it; it is folded anew where something has to go out of it."""
-        self._fold_at = 0
+        self._overlay = Overlay()
         self._leave_alone: dict[str, int] = {}
         """Until when (ms) not to ask for the probe of a route again."""
 
     def add(self, *facts: Fact) -> None:
         """This instance's own facts, which the next decision already takes into account."""
-        newer = [fact for fact in facts if fact.at > self._snapshot.as_of]
-        if self._own and any(fact.order < self._own[-1].order for fact in newer):
-            self._fold_at = 0  # folds go by the order of facts: the next decision folds them anew
-        for fact in newer:
-            insort(self._own, fact, key=lambda own: own.order)
-        del self._own[:-OWN_FACTS]
-        self._known = add_to_snapshot(self._known, newer)
+        for fact in facts:
+            self._overlay.add(fact)
 
     @property
     def known(self) -> Snapshot:
         """The last snapshot with every own fact so far, whatever its age."""
-        return self._known
+        return self._overlay.known
 
     async def claim_probe(self, route: str, now: int, lease_ms: int) -> bool:
         """Whether this router, of all of the fleet, may try a rested route now. Nobody else may for `lease_ms`."""
@@ -73,16 +57,11 @@ class Fleet:
         return claimed
 
     async def snapshot(self, now: int) -> Snapshot:
-        """The newest that can be had. A store that does not answer leaves the last one in use.
-
-        Statistics leave the window's 15 minutes at most a minute late, so that folding anew stays rare.
-        """
+        """The newest that can be had. A store that does not answer leaves the last one in use."""
         if self._read_at is None or now - self._read_at >= self._refresh_ms:
             self._read_at = now
             self._accept(await self._stored(), now)
-        if now >= self._fold_at:
-            self._fold(now)
-        return self._known
+        return self._overlay.at(now)
 
     async def _stored(self) -> Item | None:
         try:
@@ -93,17 +72,8 @@ class Fleet:
 
     def _accept(self, item: Item | None, now: int) -> None:
         # Reads are eventually consistent, and two may overtake each other: an earlier snapshot is an old one.
-        if item is None or item["as_of"] <= self._snapshot.as_of:
-            return
-        self._snapshot = Snapshot.unpack(item["blob"])
-        self._own = [fact for fact in self._own if fact.at > self._snapshot.as_of]
-        self._fold(now)
-
-    def _fold(self, now: int) -> None:
-        self._known = with_own(self._snapshot, self._own, now)
-        instants = (self._snapshot.as_of, *(fact.at for fact in self._own))
-        oldest = min((at for at in instants if at >= now - WINDOW_MS), default=now)
-        self._fold_at = oldest + WINDOW_MS + MINUTE_MS
+        if item is not None and item["as_of"] > self._overlay.snapshot.as_of:
+            self._overlay.accept(Snapshot.unpack(item["blob"]), now)
 
     async def warm_routes(self, caller: str, session: str) -> dict[str, Warm]:
         """A session's warm routes by model, fresh from the ledger: one query of one page.
@@ -135,7 +105,7 @@ class Fleet:
 
     def _own_of(self, caller: str, session: str) -> list[Fact]:
         """The index is a moment late; what this instance wrote itself it knows at once."""
-        return [f for f in self._own if f.origin.caller == caller and f.session == session]
+        return [f for f in self._overlay.own if f.origin.caller == caller and f.session == session]
 
 
 def is_sealed(fact: Fact, through: Mapping[str, str]) -> bool:

@@ -5,7 +5,7 @@ nothing else.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from route.chain import Route, is_allowed, routes_of
 from route.config import BudgetConfig, Config
 from route.decided import Decided, Document
 from route.dialects.neutral import Audio, File
+from route.digests import canonical, digest
 from route.errors import ApiError, BadRequest, BudgetExceeded
 from route.guards.health import standing
 from route.profiles import ProfileConfig
@@ -152,11 +153,11 @@ def _rules(context: _Context) -> Rules:
         rules = context.config.auto_router.effective(context.config.profiles)
         numbers += [rule.model_dump(mode="json") for rule in rules]
     allow_paid = context.config.allow_paid if profile.allow_paid is None else profile.allow_paid
-    budgets = sorted(decision.canonical(b.model_dump(mode="json")).decode() for b in context.config.budgets)
+    budgets = sorted(canonical(b.model_dump(mode="json")).decode() for b in context.config.budgets)
     return Rules(
         fired=context.request.choice.rule,
-        profile=decision.digest(numbers),
-        budgets=decision.digest(budgets) if budgets else "",
+        profile=digest(numbers),
+        budgets=digest(budgets) if budgets else "",
         order=profile.order,
         dial=wish.dial,
         min_quality=wish.min_quality,
@@ -208,13 +209,8 @@ def _known(context: _Context, routes: Sequence[Route], warm: dict[str, Warm]) ->
 def _configured(route: Route, context: _Context) -> dict[str, Any]:
     provider, model = route.provider, route.model
     price = model.price.price() if model.price else None
-    setup = [
-        provider.model_dump(mode="json", include=_PROVIDER_RULES),
-        model.model_dump(mode="json"),
-        asdict(route.able),
-    ]
     return {
-        "setup": decision.digest(setup),
+        "setup": route.setup,
         "enabled": provider.enabled,
         "paid": provider.paid,
         "hard_budget": any(b.provider == provider.name and b.mode == "hard" for b in context.config.budgets),
@@ -225,9 +221,6 @@ def _configured(route: Route, context: _Context) -> dict[str, Any]:
         "cache_read_per_mtok": text(price.read) if price else None,
         "quality": model.quality,
     }
-
-
-_PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"}
 
 
 def _of_request(route: Route, context: _Context) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ledger.items import ApiKey, Inference
 from ledger.moments import iso, now_ms
 from ledger.table import StoreError, Table
 from route.auto_router import AUTO
-from route.chain import Route, is_allowed
+from route.chain import is_allowed, routes_of
 from route.config import Config
 from route.decided import Document, decision_document, explain
 from route.errors import ApiError, BadRequest, NotFound, StoreUnavailable
@@ -82,7 +82,7 @@ def model_ids(config: Config, key: ApiKey) -> list[str]:
     """What a caller may put into `model`: profiles, aliases, models, pinned routes; without repeats."""
     chosen = [AUTO] if config.auto_router.effective(config.profiles) else []
     profiles = [name for name in (*config.profiles, *chosen) if not key.profiles or name in key.profiles]
-    routes = [Route(*pair) for pair in config.routes.values()]
+    routes = routes_of(config.routes, config)
     allowed = [route for route in routes if is_allowed(key, route) and not key.profiles]
     pinned = [route.name for route in allowed]
     aliases = [alias for alias, target in config.aliases.items() if target in {*profiles, *pinned}]

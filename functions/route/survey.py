@@ -5,7 +5,8 @@ it can be written down beside the decision and read a month later, when config a
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, Self
 
 
@@ -116,9 +117,9 @@ class Survey:
         return {
             "now": self.now,
             "views_as_of": self.views_as_of,
-            "rules": _packed(self.rules),
-            "asked": _packed(self.asked),
-            "candidates": [_packed(known) for known in self.candidates],
+            "rules": packed(self.rules),
+            "asked": packed(self.asked),
+            "candidates": [packed(known) for known in self.candidates],
         }
 
     @classmethod
@@ -133,13 +134,20 @@ class Survey:
         )
 
 
-def _packed(values: Any) -> dict[str, Any]:
+def packed(values: Any) -> dict[str, Any]:
     """A dataclass's fields that differ from their defaults."""
+    told = ((name, getattr(values, name), default) for name, default in _defaults(type(values)))
     return {
-        f.name: asdict(value) if isinstance(value, Budget) else value
-        for f in fields(values)
-        if (value := getattr(values, f.name)) != f.default or f.default is MISSING
+        name: asdict(value) if isinstance(value, Budget) else value
+        for name, value, default in told
+        if value != default
     }
+
+
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Names and defaults; what has none differs from any."""
+    return tuple((f.name, f.default) for f in fields(kind))
 
 
 def _unpacked(kind: type[Any], packed: Mapping[str, Any]) -> Any:

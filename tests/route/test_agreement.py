@@ -32,7 +32,8 @@ def seen(rng: random.Random, **given: Any) -> Fact:
         "ok": ok,
         "provider": name,
     }
-    return fact(at, **(made | more | given))
+    values: dict[str, Any] = made | more | given
+    return fact(at, **values)
 
 
 async def decided(fleet: Fleet, now: int) -> bytes:

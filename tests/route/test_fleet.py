@@ -24,7 +24,7 @@ from ledger.table import StoreError, Table
 from ledger.views import ViewKey
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
-from route import fleet as module
+from route import overlay as module
 from route.fleet import Fleet, unsealed_after
 from tests.ledger.make import MINUTE, NOW, ORIGIN, fact
 from tests.ledger.store import Writes, beside, dying_client
@@ -247,7 +247,7 @@ async def test_what_is_known_is_bounded() -> None:
     """The newest 10,000 own facts are kept; what overflows is out at the next fold."""
     fleet = Fleet(replicas(), 0)
     fleet.add(*(fact(NOW + n) for n in range(module.OWN_FACTS + 5)))
-    assert len(fleet._own) == module.OWN_FACTS
+    assert len(fleet._overlay.own) == module.OWN_FACTS
 
 
 async def test_statistics_leave_the_window() -> None:
