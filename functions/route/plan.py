@@ -1,35 +1,22 @@
 """The plan of a request: the decision from what is known now, with the routes and the words to say it by.
 
-Here the config, the request and the views become a `Survey`; the decision itself is `decision.decide`, which sees
-nothing else.
+`surveying` makes plain values of config, request and views; the decision is `decision.decide`, which sees nothing else.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any
 
-from ledger.folds import adaptive
 from ledger.folds.session import Warm
-from ledger.moments import iso, period_end_ms
-from ledger.money import text
 from ledger.snapshot import Snapshot
 from route import decision
-from route.auto_router import AUTO
-from route.chain import Route, is_allowed, routes_of
-from route.config import BudgetConfig, Config
+from route.chain import Route, routes_of
+from route.config import Config
 from route.decided import Decided, Document
-from route.dialects.neutral import Audio, File
-from route.digests import canonical, digest
-from route.errors import ApiError, BadRequest, BudgetExceeded
-from route.guards.health import standing
-from route.profiles import ProfileConfig
+from route.errors import ApiError
+from route.refusals import refusal_of
 from route.request import Request
-from route.survey import Asked, Budget, Known, Rules, Survey
+from route.surveying import Context, survey_of
 from route.translate import Translator
-
-RESERVED_OUTPUT_TOKENS = 1024
-"""What is reserved for an answer whose caller set no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,52 +61,15 @@ class Plan:
         return self.decided.pack()
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """What a survey is taken from."""
-
-    request: Request
-    translator: Translator
-    config: Config
-    snapshot: Snapshot
-    now: int
-
-    @property
-    def profile(self) -> ProfileConfig:
-        return self.request.choice.profile
-
-    def spent_usd(self, budget: BudgetConfig) -> Decimal:
-        return self.snapshot.spent_usd(budget.provider, budget.period, self.now)
-
-    def budgets_of(self, provider: str, action: str) -> list[BudgetConfig]:
-        return [b for b in self.config.budgets if b.provider == provider and b.action == action]
-
-    def is_reached(self, budget: BudgetConfig) -> bool:
-        """5.00 of 5 is."""
-        return self.spent_usd(budget) >= budget.limit_usd
-
-    def told(self, budget: BudgetConfig) -> dict[str, str | None]:
-        """A budget as callers and the log see it."""
-        figures = {"spent_usd": text(self.spent_usd(budget)), "limit_usd": text(budget.limit_usd)}
-        return {"scope": budget.scope, "period": budget.period, **figures}
-
-
 def make_plan(
     request: Request, config: Config, snapshot: Snapshot, warm: Iterable[tuple[str, Warm]], now: int
 ) -> Plan:
     """The plan for a request. `warm`: the session's warm routes, by model."""
-    context = _Context(request, Translator(request), config, snapshot, now)
+    context = Context(request, Translator(request), config, snapshot, now)
     routes = routes_of(request.choice.profile.routes, config)
     if request.choice.profile.order != "static":
         routes = sorted(routes, key=lambda route: route.key)
-    survey = Survey(
-        now,
-        _rules(context),
-        _asked(context, routes),
-        tuple(_known(context, routes, dict(warm))),
-        snapshot.as_of,
-    )
-    return _plan(Decided.of(survey), routes, context)
+    return _plan(Decided.of(survey_of(context, routes, dict(warm))), routes, context)
 
 
 def probing(plan: Plan) -> Iterable[tuple[str, "Plan"]]:
@@ -135,193 +85,17 @@ def probing(plan: Plan) -> Iterable[tuple[str, "Plan"]]:
             yield key, probe
 
 
-def _plan(decided: Decided, routes: Sequence[Route], context: _Context) -> Plan:
+def _plan(decided: Decided, routes: Sequence[Route], context: Context) -> Plan:
     ordered = tuple(routes[place] for place in decided.decision.order)
     document = decided.document
     request = context.request
-    refusal = None if ordered else _refusal(routes, document["candidates"], context)
+    refusal = None if ordered else refusal_of(routes, document["candidates"], context)
     if len(routes) != 1 or not ordered:
         refusal = request.dialect.kept_by_a_provider(request.body) or refusal
     return Plan(tuple(routes), decided, context.translator, refusal, _warnings(ordered, context), document)
 
 
-def _rules(context: _Context) -> Rules:
-    profile, wish = context.profile, context.request.wish
-    # In any other order but the listed one it does not matter how a chain is listed.
-    numbers = [profile.model_dump(mode="json", exclude=set() if profile.order == "static" else {"routes"})]
-    if context.request.choice.rule.startswith(f"{AUTO}:"):
-        rules = context.config.auto_router.effective(context.config.profiles)
-        numbers += [rule.model_dump(mode="json") for rule in rules]
-    allow_paid = context.config.allow_paid if profile.allow_paid is None else profile.allow_paid
-    budgets = sorted(canonical(b.model_dump(mode="json")).decode() for b in context.config.budgets)
-    return Rules(
-        fired=context.request.choice.rule,
-        profile=digest(numbers),
-        budgets=digest(budgets) if budgets else "",
-        order=profile.order,
-        dial=wish.dial,
-        min_quality=wish.min_quality,
-        quality_floor=profile.quality_floor,
-        floor_bounds=profile.floor_bounds,
-        request_cap_usd=text(profile.request_cap_usd),
-        latency_slo_ms=profile.latency_slo_ms,
-        paid_allowed=allow_paid,
-        memory_pressure=profile.memory_pressure.action,
-        health=profile.health.action,
-        adaptive=profile.adaptive,
-    )
-
-
-def _asked(context: _Context, routes: Iterable[Route]) -> Asked:
-    request, limit = context.request, context.request.features.output_limit
-    # Only a route that cannot think makes it matter, and to know it a body has to be read.
-    thinks = any(route.able.thinking == "none" for route in routes) and context.translator.thinks
-    answers = request.origin.is_inference and request.dialect.name != "embeddings"
-    return Asked(
-        input_tokens=request.input_tokens,
-        output_tokens=(limit or RESERVED_OUTPUT_TOKENS) if answers else 0,
-        thinks=thinks,
-        one_route=request.dialect.builds_on_a_store(request.body),
-    )
-
-
-def _known(context: _Context, routes: Sequence[Route], warm: dict[str, Warm]) -> Iterable[Known]:
-    """Every candidate's row of the survey."""
-    levels: dict[str, int] = {}
-    if context.profile.adaptive:
-        levels = adaptive.levels(context.snapshot.pace, [route.key for route in routes], context.now)
-    for route in routes:
-        of_configured = _configured(route, context)
-        of_request = _of_request(route, context)
-        of_views = _of_views(route, context)
-        of_session = _of_session(route, warm.get(route.model.model))
-        yield Known(
-            route=route.key,
-            **of_configured,
-            **of_request,
-            **of_views,
-            **of_session,
-            demotion=levels.get(route.key, 0),
-            budget=_budget(route.provider.name, context),
-        )
-
-
-def _configured(route: Route, context: _Context) -> dict[str, Any]:
-    provider, model = route.provider, route.model
-    price = model.price.price() if model.price else None
-    return {
-        "setup": route.setup,
-        "enabled": provider.enabled,
-        "paid": provider.paid,
-        "hard_budget": any(b.provider == provider.name and b.mode == "hard" for b in context.config.budgets),
-        "context_tokens": route.able.context_tokens,
-        "thinks": route.able.thinking != "none",
-        "input_per_mtok": text(price.input_per_mtok) if price else None,
-        "output_per_mtok": text(price.output_per_mtok) if price else None,
-        "cache_read_per_mtok": text(price.read) if price else None,
-        "quality": model.quality,
-    }
-
-
-def _of_request(route: Route, context: _Context) -> dict[str, Any]:
-    """What of this request the route may not see, cannot do, or cannot be told."""
-    return {
-        "allowed": is_allowed(context.request.key, route),
-        "lacks": tuple(_lacks(route, context)),
-        "refused": _refused(route, context),
-    }
-
-
-def _lacks(route: Route, context: _Context) -> Iterable[str]:
-    able, features, translator = route.able, context.request.features, context.translator
-    if able.tools is False and features.tools_requested:
-        yield "tools"
-    if able.images is False and features.images:
-        yield "images"
-    if able.documents is False and translator.holds(File):
-        yield "documents"
-    if able.audio is False and translator.holds(Audio):
-        yield "audio"
-    if able.structured_output is False and translator.is_structured:
-        yield "structured_output"
-    if able.thinking == "none" and translator.has_sealed_thinking:
-        yield "thinking"
-
-
-def _refused(route: Route, context: _Context) -> tuple[str, ...]:
-    translation = context.translator.to(route.provider, route.model, route.able)
-    return translation.refused if translation else ("another dialect",)
-
-
-def _of_views(route: Route, context: _Context) -> dict[str, Any]:
-    views, profile, now, origin = context.snapshot, context.profile, context.now, context.request.origin
-    stat = views.routes.of_destination(route.provider.name, route.model.model)
-    health, pause = standing(views.health.get(route.key), profile.health), views.cooldowns.get(route.key)
-    out_of_memory_until = pause.oom_at + profile.memory_pressure.cooldown_s * 1000 if pause.oom_at else 0
-    return {
-        "count": stat.count,
-        "successes": stat.successes,
-        "latency_ms": stat.like(origin.stream, origin.size).latency_ms,
-        "tool_incapable": origin.tools_requested and views.tools.is_incapable(route.key, now),
-        "out_of_memory_until": out_of_memory_until if out_of_memory_until > now else 0,
-        "wait_until": pause.wait_until if pause.wait_until > now else 0,
-        "health": str(health.state),
-        "rest_until": health.rest_until,
-    }
-
-
-def _of_session(route: Route, warm: Warm | None) -> dict[str, Any]:
-    if warm is None or warm.provider != route.provider.name:
-        return {}
-    return {"warm_at": warm.last_at, "warm_until": warm.warm_until, "cached_tokens": warm.cached_tokens}
-
-
-def _budget(provider: str, context: _Context) -> Budget | None:
-    """Of a provider's skipping budgets the one that has the least left; of two, the one that is listed first."""
-    budgets = context.budgets_of(provider, "skip")
-    if not budgets:
-        return None
-    tightest = min(budgets, key=lambda b: b.limit_usd - context.spent_usd(b))
-    limit, spent = str(text(tightest.limit_usd)), str(text(context.spent_usd(tightest)))
-    return Budget(tightest.scope, tightest.period, limit, spent, context.is_reached(tightest))
-
-
-def _warnings(routes: Sequence[Route], context: _Context) -> tuple[dict[str, str | None], ...]:
+def _warnings(routes: Sequence[Route], context: Context) -> tuple[dict[str, str | None], ...]:
     used = {route.provider.name for route in routes}
     warning = [b for name in sorted(used) for b in context.budgets_of(name, "warn")]
     return tuple(context.told(budget) for budget in warning if context.is_reached(budget))
-
-
-def _refusal(routes: Sequence[Route], rows: Sequence[Document], context: _Context) -> ApiError:
-    """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400, or 422 where the
-    caller has named the one route that cannot.
-    """
-    told = list(zip(routes, rows, strict=True))
-    reasons = [row.get("rejection_reason") for row in rows]
-    for route, reason in zip(routes, reasons, strict=True):
-        if reason == "budget_exhausted":
-            return _spent_out(route.provider.name, context)
-    if all(reason == "context_too_small" for reason in reasons):
-        # Agents go by these words, and by this code, when they decide to compact their conversation.
-        about = f"prompt is too long: about {context.request.input_tokens} tokens, for which no route has room"
-        return ApiError(400, "context_length_exceeded", about, param="messages", should_retry=False)
-    listed = ", ".join(f"{route.name}: {_reason(row)}" for route, row in told)
-    fault = context.translator.neutral
-    if isinstance(fault, BadRequest) and "lossy_translation" in reasons:
-        listed += f". {fault.message}"
-    message = f"No route can take this request. {listed}."
-    if context.request.choice.pinned and str(reasons[0]).startswith("lacks_"):
-        hint = "Name a profile or another model instead of this one, or leave out what it cannot do."
-        return ApiError(422, "no_eligible_route", f"{message} {hint}", should_retry=False)
-    return ApiError(400, "no_eligible_route", message, should_retry=False)
-
-
-def _spent_out(provider: str, context: _Context) -> BudgetExceeded:
-    budget = next(b for b in context.budgets_of(provider, "skip") if context.is_reached(b))
-    resets_at = iso(period_end_ms(budget.period, context.now))
-    return BudgetExceeded(context.told(budget) | {"resets_at": resets_at})
-
-
-def _reason(row: Document) -> str:
-    reason = str(row.get("rejection_reason"))
-    return f"{reason} ({', '.join(row['refused'])})" if row.get("refused") else reason

@@ -136,7 +136,7 @@ class Survey:
 
 def packed(values: Any) -> dict[str, Any]:
     """A dataclass's fields that differ from their defaults."""
-    told = ((name, getattr(values, name), default) for name, default in _defaults(type(values)))
+    told = ((name, getattr(values, name), default) for name, default in _defaults(values.__class__))
     return {
         name: asdict(value) if isinstance(value, Budget) else value
         for name, value, default in told
