@@ -1,6 +1,7 @@
 """The plan of a request: the decision from what is known now, with the routes and the words to say it by.
 
-`surveying` makes plain values of config, request and views; the decision is `decision.decide`, which sees nothing else.
+`surveying` makes plain values of config, request and views; the decision is `decision.decide`, which sees nothing
+else.
 """
 
 from collections.abc import Iterable, Sequence
