@@ -183,15 +183,25 @@ async def _decision(router: Router, request: Request, key: ApiKey) -> dict[str, 
     return await read_decision(router.table, key, request.path_params["inference_id"])
 
 
-async def _explain(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
-    _check_operator(request, key)
+async def _explain(router: Router, request: Request, _key: ApiKey) -> dict[str, Any]:
     return await read_explanation(router.table, request.path_params["inference_id"])
 
 
-def _check_operator(request: Request, key: ApiKey) -> None:
-    """To anybody else these paths are not there."""
-    if key.role != OPERATOR:
-        raise _nothing_at(request)
+async def _nothing(_router: Router, request: Request, _key: ApiKey) -> dict[str, Any]:
+    raise _nothing_at(request)
+
+
+def _operating(read: Read) -> Callable[[Request], Awaitable[Response]]:
+    """A handler for operators. To anybody else with a key its path is not there, by whatever method."""
+
+    async def checked(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+        if key.role != OPERATOR:
+            raise _nothing_at(request)
+        if request.method not in ("GET", "HEAD"):
+            raise ApiError(405, "method_not_allowed", f"{request.method}: Method Not Allowed.")
+        return await read(router, request, key)
+
+    return _reading(checked)
 
 
 async def _models(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
@@ -267,7 +277,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     reads = [
         Route("/v1/session/{sid:path}", _reading(_session), methods=["GET"]),
         Route("/v1/inferences/{inference_id}/decision", _reading(_decision), methods=["GET"]),
-        Route("/x/inferences/{inference_id}/explain", _reading(_explain), methods=["GET"]),
+        Route("/x/inferences/{inference_id}/explain", _operating(_explain), methods=METHODS),
+        Route("/x/{rest:path}", _operating(_nothing), methods=METHODS),
         Route("/v1/models", _reading(_models), methods=["GET"]),
         Route("/v1/models/{name:path}", _reading(_model), methods=["GET"]),
         Route("/healthz", _health, methods=["GET"]),

@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Self
 
 from ledger.moments import iso
 from route.decision import Decision, Verdict, decide
 from route.digests import canonical
 from route.gates import Floor
-from route.survey import Known, Survey
+from route.survey import Known, Survey, unpacked
 
 Document = dict[str, Any]
 
@@ -45,7 +46,7 @@ followed by another one under another version: what is stored must stay readable
 _VERSION = b"\x01"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decided:
     """A survey and its decision, one thing from the moment it is made."""
 
@@ -72,16 +73,18 @@ class Decided:
         body: Document = json.loads(stored_body(packed))
         return cls(Survey.unpack(body["survey"]), _unpacked(body["decided"]))
 
-    @property
+    @cached_property
     def document(self) -> Document:
         """For readers: `{candidates, order, rule_fired, ruleset_hash, views_as_of, quality_floor, dial}`.
 
-        `order` has route keys. A candidate's fields that are unknown or do not apply are left out.
+        `order` has route keys. A candidate's fields that are unknown or do not apply are left out. One that is a
+        `last_resort` stands in the order, behind all that nothing speaks against.
         """
         survey, decision = self.survey, self.decision
         first = decision.order[0] if decision.order else None
         rows = [
             _row(known, verdict, survey, decision.floor, chosen=place == first)
+            | ({"last_resort": True} if verdict.reason and place in decision.order else {})
             for place, (known, verdict) in enumerate(zip(survey.candidates, decision.verdicts, strict=True))
         ]
         return {
@@ -120,10 +123,10 @@ def _packed(decision: Decision) -> Document:
 def _unpacked(packed: Mapping[str, Any]) -> Decision:
     return Decision(
         tuple(packed["order"]),
-        tuple(Verdict(**verdict) for verdict in packed["verdicts"]),
+        tuple(unpacked(Verdict, verdict) for verdict in packed["verdicts"]),
         packed["rule_fired"],
         packed["ruleset_hash"],
-        Floor(**packed["floor"]),
+        unpacked(Floor, packed["floor"]),
     )
 
 
@@ -191,7 +194,10 @@ def excluded(row: Mapping[str, Any]) -> str | None:
 
 
 def explain(inference_id: str, plan: bytes) -> Document:
-    """The decision made again from what is stored: `same` says whether it gives the very bytes that are stored."""
+    """The decision made again from what is stored: `same` says whether it gives the very bytes that are stored.
+
+    By the rules of this router: where they are others than those that decided, the two rulesets differ too.
+    """
     if not plan:
         return {"inference_id": inference_id, "same": None, "survey": None, "decided": None, "recomputed": None}
     stored = Decided.unpack(plan)

@@ -9,9 +9,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from ledger.folds import adaptive, health, tools
+from ledger.folds import adaptive, cooldown, health, route_stats, tools
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS
 from ledger.money import text
+from ledger.prices import CACHE_READ_FACTOR
 from route import dollars
 from route.digests import digest
 from route.gates import DIAL_STEP, GATES, SOFT, Floor, floor_of, reasons_of
@@ -19,10 +20,15 @@ from route.survey import Known, Survey, packed
 
 NUMBERS: dict[str, Any] = {
     "dial_step": DIAL_STEP,
+    "reserved_output_tokens": dollars.RESERVED_OUTPUT_TOKENS,
+    "enough_attempts": dollars.ENOUGH_ATTEMPTS,
+    "cache_read_factor": str(CACHE_READ_FACTOR),
     "cache_alive_ms": [CACHE_ALIVE_MS, CACHE_ALIVE_1H_MS],
+    "statistics": [route_stats.WINDOW_MS, route_stats.ENOUGH],
     "tool_evidence": [tools.WINDOW_MS, tools.MIN_SAMPLES],
-    "adaptive": [adaptive.WINDOW_S, adaptive.DEBOUNCE_S],
+    "adaptive": adaptive.NUMBERS,
     "degraded_rest_ms": health.DEGRADED_REST_MS,
+    "longest_wait_ms": cooldown.MAX_WAIT_MS,
 }
 """The rules' own numbers, which no config sets."""
 
@@ -122,10 +128,17 @@ def _expected(known: Known, survey: Survey) -> Fraction | None:
     return dollars.expected_usd(known, survey.asked, _cached(known, survey))
 
 
+def _latency(known: Known, _survey: Survey) -> Fraction | None:
+    """Who is unknown is last, and would stay so: whose turn it is to be measured is first instead."""
+    if known.latency_ms is None:
+        return Fraction(-1) if known.probe else None
+    return Fraction(known.latency_ms)
+
+
 FIGURES: dict[str, Callable[[Known, Survey], Fraction | None]] = {
     "cheapest": lambda known, _: dollars.price_sum(known),
     "expected_cost": _expected,
-    "fastest": lambda known, _: None if known.latency_ms is None else Fraction(known.latency_ms),
+    "fastest": _latency,
 }
 """By order: the figure that a candidate is sorted by, the smallest first; None is unknown and comes last."""
 
@@ -138,7 +151,8 @@ def _cached(known: Known, survey: Survey) -> int:
 def _arranged(survey: Survey, base: list[Known]) -> tuple[list[Known], list[str], _Warm | None]:
     """The base order after all that speaks for another one, each a stable sort, what weighs most last.
 
-    With the names of those rules that changed it, and what was found about the warm route.
+    With the names of those rules: `warm` where the session's route is stayed with, of the others those that moved
+    something. And what was found about the warm route.
     """
     warm = _warm_of(survey, base)
     rules: list[str] = []
@@ -146,20 +160,51 @@ def _arranged(survey: Survey, base: list[Known]) -> tuple[list[Known], list[str]
     if warm and warm.is_worth_staying:
         rules.append("warm")
         order = sorted(order, key=lambda known: known.route != warm.route)
-    for name, level in _demotions(survey):
-        moved = sorted(order, key=level)
+    for name, demoted in DEMOTIONS:
+        moved = demoted(order, survey)
         if moved != order:
             rules.append(name)
         order = moved
     return order, rules, warm
 
 
-def _demotions(survey: Survey) -> list[tuple[str, Callable[[Known], int]]]:
-    return [
-        ("thinking", lambda known: survey.asked.thinks and not known.thinks),
-        ("adaptive", lambda known: known.demotion if survey.rules.adaptive else 0),
-        ("health", lambda known: survey.rules.health == "skip" and known.health != "healthy" and not known.probe),
-    ]
+def _thinking_first(order: list[Known], survey: Survey) -> list[Known]:
+    return sorted(order, key=lambda known: survey.asked.thinks and not known.thinks)
+
+
+def _adaptive_last(order: list[Known], survey: Survey) -> list[Known]:
+    return sorted(order, key=lambda known: known.demotion if survey.rules.adaptive and not known.probe else 0)
+
+
+def _sick_last(order: list[Known], survey: Survey) -> list[Known]:
+    """Who rests is last. Who has rested has its place again, but is not first unless this request is its probe:
+    as a fallback it costs one request an attempt, in the first place it would cost them all one.
+    """
+    if survey.rules.health != "skip":
+        return order
+    proven = next((place for place, known in enumerate(order) if _is_proven(known)), 0)
+    leading = {known.route for known in order[:proven]}
+
+    def level(known: Known) -> int:
+        if _is_proven(known):
+            return 0
+        return 2 if survey.now < known.rest_until else int(known.route in leading)
+
+    return sorted(order, key=level)
+
+
+def _is_proven(known: Known) -> bool:
+    """Whether it may be first: it is healthy, or this request is to find out."""
+    return known.health == "healthy" or known.probe
+
+
+Demotion = Callable[[list[Known], Survey], list[Known]]
+DEMOTIONS: tuple[tuple[str, Demotion], ...] = (
+    ("thinking", _thinking_first),
+    ("adaptive", _adaptive_last),
+    ("health", _sick_last),
+)
+"""What moves routes back, each a stable sort; the last one weighs most."""
 
 
 def _warm_of(survey: Survey, base: Sequence[Known]) -> _Warm | None:
@@ -169,8 +214,8 @@ def _warm_of(survey: Survey, base: Sequence[Known]) -> _Warm | None:
         return None
     hot = max(alive, key=lambda known: (known.warm_at, known.route))
     others = [known for known in base if known is not hot]
-    for _name, level in _demotions(survey):
-        others = sorted(others, key=level)
+    for _name, demoted in DEMOTIONS:
+        others = demoted(others, survey)
     leave = dollars.cost_usd(others[0], survey.asked) if others else None
     return _Warm(hot.route, dollars.cost_usd(hot, survey.asked, hot.cached_tokens), leave)
 
@@ -216,10 +261,17 @@ def with_probe(survey: Survey, route: str) -> Survey:
     return replace(survey, candidates=candidates)
 
 
-def half_open(survey: Survey) -> list[str]:
-    """Routes that have rested long enough for one request to try them."""
-    return [
-        known.route
-        for known in survey.candidates
-        if known.health != "healthy" and known.rest_until <= survey.now and survey.now >= known.wait_until
-    ]
+def to_be_tried(survey: Survey) -> list[str]:
+    """Routes that one request at a time may try in the first place: those that have rested long enough, and in the
+    order `fastest` those that nobody has measured lately. None for a request that only one route can serve.
+    """
+    if survey.asked.one_route:
+        return []
+    return [known.route for known in survey.candidates if _is_untried(known, survey)]
+
+
+def _is_untried(known: Known, survey: Survey) -> bool:
+    if survey.now < max(known.wait_until, known.rest_until):
+        return False
+    is_rested = survey.rules.health == "skip" and known.health != "healthy"
+    return is_rested or (survey.rules.order == "fastest" and known.latency_ms is None)

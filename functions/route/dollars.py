@@ -6,6 +6,12 @@ from fractions import Fraction
 from ledger.money import tokens_cost
 from route.survey import Asked, Known
 
+RESERVED_OUTPUT_TOKENS = 1024
+"""What is reserved for an answer whose caller set no limit."""
+
+ENOUGH_ATTEMPTS = 5
+"""Of fewer nobody knows whether their failures were accidents."""
+
 UNKNOWN_IS_LAST = Fraction(10**12)
 """Instead of an unknown or endless figure in a sort: more dollars than any request can cost."""
 
@@ -33,11 +39,12 @@ def cost_usd(known: Known, asked: Asked, cached_tokens: int = 0) -> Decimal | No
 def expected_usd(known: Known, asked: Asked, cached_tokens: int = 0) -> Fraction | None:
     """The cost of one answer when failures are paid for too: cost over success rate.
 
-    None where the price is unknown, or where nothing has succeeded. Without evidence a route is taken at its word.
+    None where the price is unknown, or where nothing has succeeded. Without evidence a route is taken at its word,
+    and so is one that is tried anew.
     """
     cost = cost_usd(known, asked, cached_tokens)
     if cost is None:
         return None
-    if not known.count:
+    if known.count < ENOUGH_ATTEMPTS or known.probe:
         return Fraction(cost)
     return Fraction(cost) * known.count / known.successes if known.successes else None

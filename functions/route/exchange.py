@@ -80,6 +80,8 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
         with leaving_a_row(key):
             request = guard_tool_loop(request)
         plan = await planned(router, request, arrived)
+        if not plan.refusal:
+            plan = await _with_probe(router.fleet, plan, request, arrived)
     except ApiError as fault:
         is_loop = fault.code == TOOL_LOOP
         origin = replace(request.origin, tool_loop="break") if is_loop else request.origin
@@ -89,8 +91,6 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     if plan.refusal:
         await refuse(router, incoming.dialect, request.origin, plan.pack(), plan.refusal, sink)
         return
-    if request.choice.profile.health.action != "off":
-        plan = await _with_probe(router.fleet, plan, request, arrived)
     capture = open_capture(router, request, plan, arrived)
     answer = Answer(request, plan, capture, sink, arrived)
     totals = asyncio.create_task(_session_before(router.fleet, capture.inference))
@@ -135,11 +135,13 @@ async def planned(router: Router, request: Request, now: int) -> Plan:
 
 
 async def _with_probe(fleet: Fleet, plan: Plan, request: Request, now: int) -> Plan:
-    """The plan that begins with a rested route, where one would be first and this router may be the one to try."""
-    for route, probe in probing(plan):
-        if await fleet.claim_probe(route, now, lease_ms(request.choice.profile.health)):
-            log.info("health-probe", extra={"route": route, "profile": request.choice.name})
-            return probe
+    """The plan that begins with a route whose turn it is to be tried, if this router may be the one to do it."""
+    guard = request.choice.profile.health
+    with leaving_a_row(request.key):
+        for route, probe in probing(plan, lambda key: fleet.may_ask(key, now)):
+            if await fleet.claim_probe(route, now, lease_ms(guard)):
+                log.info("health-probe", extra={"route": route, "profile": request.choice.name})
+                return probe
     return plan
 
 

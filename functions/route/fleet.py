@@ -1,5 +1,6 @@
 """What the whole fleet knows, read from the views, with this instance's own newer attempts on top."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -21,6 +22,9 @@ NEWEST = 10
 
 ASK_AGAIN_MS = 5_000
 """How long a router that was refused a probe leaves it to others."""
+
+CLAIM_S = 0.25
+"""A caller waits no longer for a claim: its request can go elsewhere."""
 
 
 class Fleet:
@@ -45,16 +49,20 @@ class Fleet:
         return self._overlay.known
 
     async def claim_probe(self, route: str, now: int, lease_ms: int) -> bool:
-        """Whether this router, of all of the fleet, may try a rested route now. Nobody else may for `lease_ms`."""
-        if now < self._leave_alone.get(route, 0):
+        """Whether this router, of all of the fleet, may try a route now. Nobody else may for `lease_ms`."""
+        if not self.may_ask(route, now):
             return False
-        try:
-            claimed = await self._table.claim_probe(route, now=now, until=now + lease_ms)
-        except StoreError as error:
-            log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
-            claimed = False
         self._leave_alone[route] = now + min(lease_ms, ASK_AGAIN_MS)
-        return claimed
+        try:
+            async with asyncio.timeout(CLAIM_S):
+                return await self._table.claim_probe(route, now=now, until=now + lease_ms)
+        except (StoreError, TimeoutError) as error:
+            log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
+            return False
+
+    def may_ask(self, route: str, now: int) -> bool:
+        """Whether the claim of a route may be worth asking for."""
+        return now >= self._leave_alone.get(route, 0)
 
     async def snapshot(self, now: int) -> Snapshot:
         """The newest that can be had. A store that does not answer leaves the last one in use."""

@@ -57,10 +57,10 @@ def _too_slow(known: Known, survey: Survey) -> bool:
 
 
 def _is_resting(known: Known, survey: Survey) -> bool:
-    """What its provider asked for, or its health. After its rest one request at a time probes it, no other."""
+    """By its provider's wish, or for its health. Who has rested may be tried again; see `decision` for when."""
     if survey.now < known.wait_until:
         return True
-    return survey.rules.health == "skip" and known.health == "unhealthy" and not known.probe
+    return survey.rules.health == "skip" and known.health == "unhealthy" and survey.now < known.rest_until
 
 
 GATES: tuple[tuple[str, Gate], ...] = (
@@ -93,7 +93,7 @@ GATES: tuple[tuple[str, Gate], ...] = (
 )
 """Reason and question, in order; the first that is answered yes is the candidate's reason."""
 
-SOFT = frozenset({"tool_incapable", "memory_pressure", "cooling_down"})
+SOFT = frozenset({"tool_incapable", "exceeds_latency_slo", "memory_pressure", "cooling_down"})
 """What is evidence and not knowledge. It costs a route its place, but no request is refused for it alone."""
 
 

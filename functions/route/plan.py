@@ -4,8 +4,8 @@
 else.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ledger.folds.session import Warm
 from ledger.snapshot import Snapshot
@@ -24,7 +24,7 @@ from route.translate import Translator
 class Plan:
     """The routes to try, best first, the decision behind them, and how the request is said to each route.
 
-    `chain`: every candidate, in the order of the survey; `document`: the decision as its readers get it.
+    `chain`: every candidate, in the order of the survey.
     `warnings` are for the log alone: `{"scope", "period", "spent_usd", "limit_usd"}`, amounts as text, of each
     budget with `action: warn` whose limit is reached and whose provider is among the routes.
     """
@@ -34,7 +34,6 @@ class Plan:
     translator: Translator
     refusal: ApiError | None = None
     warnings: tuple[dict[str, str | None], ...] = ()
-    document: Document = field(default_factory=dict)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -42,7 +41,8 @@ class Plan:
 
     @property
     def candidates(self) -> list[Document]:
-        rows: list[Document] = self.document["candidates"]
+        """A row each, as readers of the decision get it."""
+        rows: list[Document] = self.decided.document["candidates"]
         return rows
 
     @property
@@ -73,27 +73,25 @@ def make_plan(
     return _plan(Decided.of(survey_of(context, routes, dict(warm))), routes, context)
 
 
-def probing(plan: Plan) -> Iterable[tuple[str, "Plan"]]:
-    """Routes that have rested, each with the plan that would begin with it, were this request to probe it.
+def probing(plan: Plan, may_ask: Callable[[str], bool]) -> Iterable[tuple[str, "Plan"]]:
+    """Routes that may be tried anew, each with the plan that would begin with it, were this request to do so.
 
-    Of a plan that has routes.
+    `may_ask`: whether a route's turn may be asked for at all. Of a plan that has routes.
     """
-    decided = plan.decided
-    for key in decision.half_open(decided.survey):
-        trial = Decided.of(decision.with_probe(decided.survey, key))
-        probe = replace(plan, decided=trial, document=trial.document)
-        if probe.routes[0].key == key != plan.routes[0].key:
+    survey, first = plan.decided.survey, plan.routes[0].key
+    for key in filter(may_ask, decision.to_be_tried(survey)):
+        probe = replace(plan, decided=Decided.of(decision.with_probe(survey, key)))
+        if probe.routes[0].key == key != first:
             yield key, probe
 
 
 def _plan(decided: Decided, routes: Sequence[Route], context: Context) -> Plan:
     ordered = tuple(routes[place] for place in decided.decision.order)
-    document = decided.document
     request = context.request
-    refusal = None if ordered else refusal_of(routes, document["candidates"], context)
+    refusal = None if ordered else refusal_of(routes, decided.document["candidates"], context)
     if len(routes) != 1 or not ordered:
         refusal = request.dialect.kept_by_a_provider(request.body) or refusal
-    return Plan(tuple(routes), decided, context.translator, refusal, _warnings(ordered, context), document)
+    return Plan(tuple(routes), decided, context.translator, refusal, _warnings(ordered, context))
 
 
 def _warnings(routes: Sequence[Route], context: Context) -> tuple[dict[str, str | None], ...]:

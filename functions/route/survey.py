@@ -127,9 +127,9 @@ class Survey:
         """The inverse of `pack`, of JSON's lists too. Names of a newer writer are passed over."""
         return cls(
             packed["now"],
-            _unpacked(Rules, packed["rules"]),
-            _unpacked(Asked, packed["asked"]),
-            tuple(_unpacked(Known, known) for known in packed["candidates"]),
+            unpacked(Rules, packed["rules"]),
+            unpacked(Asked, packed["asked"]),
+            tuple(unpacked(Known, known) for known in packed["candidates"]),
             packed["views_as_of"],
         )
 
@@ -150,10 +150,13 @@ def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, f.default) for f in fields(kind))
 
 
-def _unpacked(kind: type[Any], packed: Mapping[str, Any]) -> Any:
-    """Tuples come back from lists, which is what JSON makes of them."""
+def unpacked(kind: type[Any], packed: Mapping[str, Any]) -> Any:
+    """A dataclass from what was stored of it. Tuples come back from lists, which is what JSON makes of them.
+
+    What is not there has its default, so a default can never change: another value needs another name.
+    """
     stored = {f.name: packed[f.name] for f in fields(kind) if f.name in packed}
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
     if "budget" in stored:
-        values["budget"] = Budget(**stored["budget"])
+        values["budget"] = unpacked(Budget, stored["budget"])
     return kind(**values)

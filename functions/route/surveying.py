@@ -7,21 +7,23 @@ from typing import Any
 
 from ledger.folds import adaptive
 from ledger.folds.session import Warm
-from ledger.money import text
+from ledger.money import ZERO, text
+from ledger.prices import Price
 from ledger.snapshot import Snapshot
 from route.auto_router import AUTO
 from route.chain import Route, is_allowed
 from route.config import BudgetConfig, Config
 from route.dialects.neutral import Audio, File
 from route.digests import canonical, digest
+from route.dollars import RESERVED_OUTPUT_TOKENS
 from route.guards.health import standing
 from route.profiles import ProfileConfig
 from route.request import Request
 from route.survey import Asked, Budget, Known, Rules, Survey
 from route.translate import Translator
 
-RESERVED_OUTPUT_TOKENS = 1024
-"""What is reserved for an answer whose caller set no limit."""
+FREE = Price(ZERO, ZERO)
+"""What a call costs where a subscription pays for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,13 @@ def survey_of(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) 
 def _rules(context: Context) -> Rules:
     profile, wish = context.profile, context.request.wish
     # In any other order but the listed one it does not matter how a chain is listed.
-    numbers = [profile.model_dump(mode="json", exclude=set() if profile.order == "static" else {"routes"})]
+    numbers: list[Any] = [
+        profile.model_dump(mode="json", exclude=set() if profile.order == "static" else {"routes"})
+    ]
     if context.request.choice.rule.startswith(f"{AUTO}:"):
-        rules = context.config.auto_router.effective(context.config.profiles)
-        numbers += [rule.model_dump(mode="json") for rule in rules]
+        auto = context.config.auto_router
+        rules = [rule.model_dump(mode="json") for rule in auto.effective(context.config.profiles)]
+        numbers += [rules, auto.default]
     allow_paid = context.config.allow_paid if profile.allow_paid is None else profile.allow_paid
     budgets = sorted(canonical(b.model_dump(mode="json")).decode() for b in context.config.budgets)
     return Rules(
@@ -94,7 +99,7 @@ def _asked(context: Context, routes: Iterable[Route]) -> Asked:
     answers = request.origin.is_inference and request.dialect.name != "embeddings"
     return Asked(
         input_tokens=request.input_tokens,
-        output_tokens=(limit or RESERVED_OUTPUT_TOKENS) if answers else 0,
+        output_tokens=(limit or RESERVED_OUTPUT_TOKENS) * request.features.answers if answers else 0,
         thinks=thinks,
         one_route=request.dialect.builds_on_a_store(request.body),
     )
@@ -123,7 +128,7 @@ def _known(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> 
 
 def _configured(route: Route, context: Context) -> dict[str, Any]:
     provider, model = route.provider, route.model
-    price = model.price.price() if model.price else None
+    price = FREE if provider.subscription else model.price.price() if model.price else None
     return {
         "setup": route.setup,
         "enabled": provider.enabled,
@@ -172,7 +177,7 @@ def _of_views(route: Route, context: Context) -> dict[str, Any]:
     views, profile, now, origin = context.snapshot, context.profile, context.now, context.request.origin
     stat = views.routes.of_destination(route.provider.name, route.model.model)
     health, pause = standing(views.health.get(route.key), profile.health), views.cooldowns.get(route.key)
-    out_of_memory_until = pause.oom_at + profile.memory_pressure.cooldown_s * 1000 if pause.oom_at else 0
+    out_of_memory_until = pause.out_of_memory_until(profile.memory_pressure.cooldown_s * 1000)
     return {
         "count": stat.count,
         "successes": stat.successes,
@@ -192,10 +197,10 @@ def _of_session(route: Route, warm: Warm | None) -> dict[str, Any]:
 
 
 def _budget(provider: str, context: Context) -> Budget | None:
-    """Of a provider's skipping budgets the one that has the least left; of two, the one that is listed first."""
+    """Of a provider's skipping budgets the one that has the least left, in whatever order they are listed."""
     budgets = context.budgets_of(provider, "skip")
     if not budgets:
         return None
-    tightest = min(budgets, key=lambda b: b.limit_usd - context.spent_usd(b))
+    tightest = min(budgets, key=lambda b: (b.limit_usd - context.spent_usd(b), b.period, b.limit_usd))
     limit, spent = str(text(tightest.limit_usd)), str(text(context.spent_usd(tightest)))
     return Budget(tightest.scope, tightest.period, limit, spent, context.is_reached(tightest))

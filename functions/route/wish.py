@@ -13,7 +13,8 @@ from route.wire import MIN_QUALITY_HEADER, PREFERENCE_HEADER
 Dial = Literal["quality", "balanced", "cost"]
 DIALS: Mapping[object, Dial] = {dial: dial for dial in get_args(Dial)}
 
-_NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LONGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def _header_number(headers: Mapping[str, str]) -> float | None:
     if said is None:
         return None
     # Python also reads grouped digits, and those of other scripts.
-    return float(said) if _NUMBER.fullmatch(said) else math.nan
+    is_number = len(said) <= _LONGEST and _NUMBER.fullmatch(said)
+    return float(said) if is_number else math.nan
 
 
 def _quality(said: object) -> float:

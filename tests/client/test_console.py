@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ledger.items import ApiKey
 from ledger.table import Table
@@ -15,6 +18,7 @@ from route.auth import digest_of
 from tests.client.stand_in import StandIn
 from tests.fakes import Fail
 from tests.route.house import ALICE, House, build_house, model
+from warmroute.console.explanation import explanation
 
 KEY = "sk-operator"
 MAIN = "import sys; from warmroute.console import main; sys.exit(main())"
@@ -106,6 +110,45 @@ def test_mistakes_are_said_in_one_line(house: House, arguments: list[str], says:
     assert err.startswith("warmroute: ")
     assert says in err
     assert "sk-" not in err
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
+    """A caller chooses some of them: `refused` names what of its request a route cannot be told."""
+    row = {
+        "route": "a|llama3[instruct]|",
+        "chosen": True,
+        "eligible": False,
+        "rejection_reason": "lossy_translation",
+    }
+    row |= {"refused": ["tools[web_search]", "[/red]"]}
+    told = {"inference_id": "inf_1", "same": True, "decided": {"order": [], "candidates": [row]}}
+    told["decided"] |= {"rule_fired": "r", "ruleset_hash": "h", "dial": "cost"}  # type: ignore[operator]
+    screen = Console(width=200)
+    with screen.capture() as shown:
+        screen.print(explanation(told))
+    assert "a|llama3[instruct]|" in shown.get()
+    assert "(tools[web_search], [/red])" in shown.get()
+
+
+def test_a_redirect_gets_no_key(house: House) -> None:
+    """The operator's key is for the router alone, wherever that points to."""
+    heard: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(302 if self.path.startswith("/x") else 200)
+            self.send_header("location", "/stolen")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code, _, err = console("explain", "inf_1", "--url", f"http://127.0.0.1:{server.server_port}", "--key", KEY)
+        server.shutdown()
+    assert (code, heard) == (2, ["/x/inferences/inf_1/explain"])
+    assert "HTTP 302" in err
 
 
 def test_what_is_no_router_is_said_to_be_none(router: StandIn) -> None:

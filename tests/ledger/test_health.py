@@ -140,9 +140,6 @@ def test_out_of_memory_blocks_for_its_cooldown() -> None:
         return fact(at, ok=False, kind=Kind.OUT_OF_MEMORY)
 
     once, twice = cooldown(oom(100_000)), cooldown(oom(100_000), oom(130_000))
-    assert [once.out_of_memory(now, 60_000) for now in (100_000, 159_900, 159_999, 160_000)] == [True] * 3 + [
-        False
-    ]
-    assert [twice.out_of_memory(now, 60_000) for now in (160_000, 189_999, 190_000)] == [True, True, False]
-    assert not cooldown(waiting(100_000, None)).out_of_memory(100_001, 60_000)
-    assert not Cooldown().out_of_memory(5, 60_000)
+    assert (once.out_of_memory_until(60_000), twice.out_of_memory_until(60_000)) == (160_000, 190_000)
+    assert cooldown(waiting(100_000, None)).out_of_memory_until(60_000) == 0
+    assert Cooldown().out_of_memory_until(60_000) == 0

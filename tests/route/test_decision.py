@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.moments import iso
+from route import decision, dollars
 from route.decided import Decided, explain
-from route.decision import half_open, with_probe
+from route.decision import to_be_tried, with_probe
 from route.gates import GATES, SOFT, floor_of
 from route.survey import Asked, Known, Rules, Survey
 from tests.ledger.make import NOW
@@ -96,15 +98,16 @@ def test_expected_cost_reads_the_cached_prefix_at_the_cache_price() -> None:
 
 
 def test_what_never_succeeds_or_has_no_price_comes_last() -> None:
-    """No success is no bargain at any price; no price is no bargain either; no evidence is neither."""
+    """No success in five tries is no bargain at any price, nor is no price; four failures may be accidents."""
     some = [
         known("a", (1, 1), count=5),
         known("b", None),
         known("c", (9, 9)),
         known("d", (2, 2), count=10, successes=1),
+        known("e", (1, 1), count=4),
     ]
-    assert order(survey(*some, order="expected_cost")) == ["c", "d", "a", "b"]
-    assert order(survey(*some, order="cheapest")) == ["a", "d", "c", "b"]
+    assert order(survey(*some, order="expected_cost")) == ["e", "c", "d", "a", "b"]
+    assert order(survey(*some, order="cheapest")) == ["a", "e", "d", "c", "b"]
 
 
 def test_the_fastest_is_by_latency_and_the_unknown_last() -> None:
@@ -239,30 +242,67 @@ def test_guards_that_are_off_say_nothing() -> None:
 
 UNHEALTHY: dict[str, Any] = {"health": "unhealthy", "rest_until": NOW}
 DEGRADED: dict[str, Any] = {"health": "degraded", "rest_until": NOW}
+"""Both have rested just now."""
+
+
+RESTING = {"rest_until": NOW + 1}
 
 
 @pytest.mark.case("C14")
 def test_health_costs_a_place_and_then_the_turn() -> None:
-    """Degraded: behind the healthy ones, and eligible. Unhealthy: set aside."""
-    ill = survey(known("a", **DEGRADED), known("b"))
+    """While it rests: degraded, behind the healthy ones, and eligible; unhealthy, set aside."""
+    ill = survey(known("a", **DEGRADED | RESTING), known("b"))
     assert (order(ill), reasons(ill)) == (["b", "a"], {"a": None, "b": None})
     assert Decided.of(ill).decision.rule_fired == "default+health"
-    down = survey(known("a", **UNHEALTHY), known("b"))
+    down = survey(known("a", **UNHEALTHY | RESTING), known("b"))
     assert (order(down), reasons(down)) == (["b", "a"], {"a": "cooling_down", "b": None})
-    assert order(survey(known("a", **DEGRADED), known("b", **DEGRADED))) == ["a", "b"]
+    assert rows(down)["a"]["last_resort"] is True
+    assert "last_resort" not in rows(down)["b"]
+    assert order(survey(known("a", **DEGRADED | RESTING), known("b", **DEGRADED | RESTING))) == ["a", "b"]
 
 
 @pytest.mark.parametrize("ill", [DEGRADED, UNHEALTHY])
 @pytest.mark.case("C14")
-def test_a_probe_takes_the_route_s_own_place(ill: dict[str, Any]) -> None:
+def test_who_has_rested_is_not_first_but_by_a_probe(ill: dict[str, Any]) -> None:
     """Rested at NOW: this request may try it, if it is the one; a ms earlier nobody may."""
     rested = survey(known("a", **ill), known("b"))
-    assert half_open(rested) == ["a|m|"]
+    assert to_be_tried(rested) == ["a|m|"]
+    assert order(rested) == ["b", "a"]
     assert order(with_probe(rested, "a|m|")) == ["a", "b"]
     assert rows(with_probe(rested, "a|m|"))["a"]["probe"] is True
-    assert half_open(replace(rested, now=NOW - 1)) == []
-    assert half_open(survey(known("a", **ill, wait_until=NOW + 1))) == []
-    assert half_open(survey(known("a"))) == []
+    assert to_be_tried(replace(rested, now=NOW - 1)) == []
+    assert to_be_tried(survey(known("a", **ill, wait_until=NOW + 1))) == []
+    assert to_be_tried(survey(known("a", **ill), health="off")) == []
+    assert to_be_tried(survey(known("a"))) == []
+
+
+@pytest.mark.parametrize("ill", [DEGRADED, UNHEALTHY])
+def test_who_has_rested_is_a_fallback_in_its_own_place(ill: dict[str, Any]) -> None:
+    """Behind a healthy one it needs no probe: else one that is never first would be last for ever."""
+    assert order(survey(known("a"), known("b", **ill), known("c"))) == ["a", "b", "c"]
+    assert order(survey(known("a"), known("b", **ill | RESTING), known("c"))) == ["a", "c", "b"]
+    assert order(survey(known("b", **ill), known("a"), known("c"))) == ["a", "c", "b"]
+
+
+def test_who_has_rested_is_before_who_rests() -> None:
+    """Where nobody is healthy."""
+    some = [known("a", **DEGRADED | RESTING), known("b", **DEGRADED), known("c", **UNHEALTHY)]
+    assert order(survey(*some)) == ["b", "c", "a"]
+
+
+def test_nobody_is_probed_for_what_one_route_has_stored() -> None:
+    rested = survey(known("a", **DEGRADED), known("b"), asked=Asked(1, 1, one_route=True))
+    assert (order(rested), to_be_tried(rested)) == (["b"], [])
+
+
+def test_who_is_probed_is_taken_at_its_word() -> None:
+    """In each order: no latency, no success and a demotion of the last minute say nothing of it any more."""
+    sick = known("a", **UNHEALTHY, count=9, demotion=3)
+    well = known("b", (99, 99), count=9, successes=9, latency_ms=5)
+    for by in ("static", "cheapest", "expected_cost", "fastest"):
+        rested = survey(sick, well, order=by, adaptive=True)
+        assert order(rested) == ["b", "a"]
+        assert order(with_probe(rested, "a|m|")) == ["a", "b"]
 
 
 @pytest.mark.case("C7")
@@ -310,7 +350,7 @@ def test_the_warm_route_is_first_while_staying_is_not_dearer(
 
 def test_leaving_means_going_where_the_request_would_go() -> None:
     """Not to a route that is ill, though it stands first in the list, nor to one that is closed."""
-    ill, closed = known("a", (1, 1), **DEGRADED), known("c", (1, 1), enabled=False)
+    ill, closed = known("a", (1, 1), **DEGRADED | RESTING), known("c", (1, 1), enabled=False)
     warm = known("w", (3, 15), cached_tokens=1000, **WARM)
     assert rows(survey(ill, closed, known("b", (9, 9)), warm))["w"]["leave_usd"] == "0.018216"
 
@@ -438,6 +478,7 @@ def test_a_decision_is_whole(surveyed: Survey) -> None:
     assert [name for name, row in told.items() if row["chosen"]] == tried[:1]
     eligible = {name for name, row in told.items() if row["eligible"]}
     assert set(tried[: len(eligible)]) == eligible
+    assert {name for name, row in told.items() if row.get("last_resort")} == set(tried[len(eligible) :])
     assert {reasons(surveyed)[name] for name in tried[len(eligible) :]} <= SOFT
     assert len(tried) == len(set(tried))
 
@@ -519,6 +560,36 @@ def test_every_rule_is_in_the_hash(changed: dict[str, Any]) -> None:
 def test_every_rule_has_been_changed() -> None:
     """A new rule without a case above fails here."""
     assert {name for each in RULES for name in each} | {"fired"} == set(Rules.__dataclass_fields__)
+
+
+CHANGED: list[tuple[str, Any]] = [
+    *(("NUMBERS", decision.NUMBERS | {name: "other"}) for name in decision.NUMBERS),
+    ("GATES", GATES[1:]),
+    ("SOFT", SOFT | {"disabled"}),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGED)
+@pytest.mark.case("A9")
+def test_what_no_config_says_is_in_the_hash_too(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gates, which of them are soft, and every number of the rules' own."""
+    before = Decided.of(survey(known("a"))).decision.ruleset_hash
+    monkeypatch.setattr(decision, name, value)
+    assert Decided.of(survey(known("a"))).decision.ruleset_hash != before
+
+
+def test_a_cache_without_a_price_of_its_own_is_no_cheaper() -> None:
+    """What is read from it costs what is sent."""
+    plain = known("a", (2, 0), cache_read_per_mtok=None)
+    assert dollars.cost_usd(plain, Asked(1000, 0), 1000) == dollars.cost_usd(plain, Asked(1000, 0))
+
+
+def test_until_when_a_soft_reason_holds() -> None:
+    """The later of what was asked for and the rest; memory by its own."""
+    ill = known("a", **UNHEALTHY | {"rest_until": NOW + 9_000}, wait_until=NOW + 1_000)
+    full = known("b", out_of_memory_until=NOW + 5_000)
+    told = rows(survey(ill, full, known("c")))
+    assert [told[name].get("free_at") for name in "abc"] == [iso(NOW + 9_000), iso(NOW + 5_000), None]
 
 
 def test_a_candidate_s_setup_is_in_the_hash_and_its_views_are_not() -> None:

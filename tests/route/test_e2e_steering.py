@@ -1,5 +1,6 @@
 """What steers a request, end to end, and how it can be told afterwards: by the caller, and by an operator."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -111,6 +112,11 @@ def test_an_operator_can_have_a_decision_made_again(house: House) -> None:
     assert (hidden.status_code, nowhere.status_code) == (404, 404)
     assert hidden.json()["error"]["code"] == nowhere.json()["error"]["code"] == "not_found"
     assert house.get("/x/inferences/inf_0/explain", key=key).status_code == 404
+    posted = [house.post(path, {}) for path in ("/x/inferences/inf_0/explain", "/x/nowhere")]
+    assert [answer.status_code for answer in posted] == [404, 404]
+    nobody = [house.get(path, key="sk-no") for path in ("/x/inferences/inf_0/explain", "/x/nowhere")]
+    assert {(answer.status_code, answer.content) for answer in nobody} == {(401, nobody[0].content)}
+    assert house.post("/x/inferences/inf_0/explain", {}, key=key).status_code == 405
 
 
 def test_explaining_outlives_config_and_views(dynamodb_url: str, house: House) -> None:
@@ -347,6 +353,33 @@ def test_auto_goes_by_what_a_request_holds(build: Callable[..., House]) -> None:
     assert (served(long), long.json()["x_router"]["plan"]["rule_fired"]) == ("b", "auto:long")
     short = ask(house, model="auto")
     assert (served(short), short.json()["x_router"]["plan"]["rule_fired"]) == ("a", "auto:default")
+
+
+def test_the_fastest_finds_out_who_that_is(build: Callable[..., House]) -> None:
+    """The slow one is listed first and is all that is known: one request measures the other, the rest go there."""
+    house = build(profiles={"chat": TWO | {"order": "fastest", "health": {"cooldown_s": 1}}})
+    house.providers["a"].default = Answer(delay_ms=150)
+    first = [served(ask(house)) for _ in range(2)]
+    assert first[0] != first[1]
+    assert [served(ask(house)) for _ in range(6)] == ["b"] * 6
+
+
+def test_a_store_that_hangs_costs_a_probe_and_little_time(build: Callable[..., House]) -> None:
+    """The claim is not waited for: the others serve."""
+    house = build(profiles={"chat": TWO | {"health": {"threshold": 2, "cooldown_s": 1}}})
+    house.providers["a"].plan(*[Fail(500)] * 2)
+    assert [served(ask(house)) for _ in range(2)] == ["b", "b"]
+    time.sleep(1.1)
+
+    async def hang(*_: object, **__: object) -> bool:
+        await asyncio.sleep(30)
+        return True
+
+    assert house.app is not None
+    house.app.state.router.fleet._table.claim_probe = hang
+    began = time.monotonic()
+    assert served(ask(house)) == "b"
+    assert time.monotonic() - began < 2
 
 
 def test_a_probe_that_another_router_has_claimed_is_left_to_it(build: Callable[..., House]) -> None:

@@ -14,9 +14,13 @@ from ledger.folds.route_stats import RouteStats
 from ledger.items import ApiKey, Fact
 from ledger.moments import DAY_MS, iso, minute_start_ms
 from ledger.outcomes import Kind, Outcome
-from ledger.snapshot import Snapshot, add_facts
+from ledger.snapshot import Snapshot, add_facts, with_own
+from route.capabilities import Resolved
 from route.config import Config
 from route.decided import Decided
+from route.dialects.chat import CHAT
+from route.dialects.count_tokens import COUNT_TOKENS
+from route.dialects.embeddings import EMBEDDINGS
 from route.dialects.messages import MESSAGES
 from route.dialects.responses import RESPONSES
 from route.errors import BudgetExceeded
@@ -214,6 +218,10 @@ def test_health_is_by_the_profile_s_own_numbers() -> None:
     assert plan(request(config=limits), limits, snapshot=four).candidates[0]["health"] == "unhealthy"
 
 
+def always(_route: str) -> bool:
+    return True
+
+
 def test_a_sole_route_is_never_refused_for_its_health() -> None:
     """Nor a pinned one: it is tried, and its row says what was set aside."""
     down = views([fact(NOW + n, ok=False) for n in range(9)])
@@ -229,14 +237,51 @@ def test_a_rested_route_may_be_probed(after: int, probes: list[str]) -> None:
     ill = views([fact(NOW, ok=False)] * 3)
     decided = plan(request(), snapshot=ill, now=NOW + after)
     assert keys(decided) == [OTHER, ACME]
-    assert [key for key, _ in probing(decided)] == probes
-    assert [keys(probe) for _, probe in probing(decided)] == [[ACME, OTHER] for _ in probes]
+    assert [key for key, _ in probing(decided, always)] == probes
+    assert [keys(probe) for _, probe in probing(decided, always)] == [[ACME, OTHER] for _ in probes]
+    assert list(probing(decided, lambda _key: False)) == []
 
 
 def test_a_route_that_would_not_be_first_is_not_probed() -> None:
     """A probe costs a claim: it is for requests that would go there."""
     ill = views([fact(NOW, provider="other", ok=False)] * 3)
-    assert list(probing(plan(request(), snapshot=ill, now=NOW + 60_000))) == []
+    assert list(probing(plan(request(), snapshot=ill, now=NOW + 60_000), always)) == []
+    alone = plan(request(body(model="other/small")), snapshot=ill, now=NOW + 60_000)
+    assert keys(alone) == [OTHER]
+    assert list(probing(alone, always)) == [], "it is first already"
+
+
+def test_what_only_one_route_can_serve_is_no_probe() -> None:
+    """A follow-up to what `other` has stored would find nothing at `acme`."""
+    ill = views([fact(NOW, ok=False)] * 3)
+    asked: Json = {"model": "", "input": "x", "previous_response_id": "resp_1"}
+    decided = plan(request(asked, dialect=RESPONSES), snapshot=ill, now=NOW + 60_000)
+    assert keys(decided) == [OTHER]
+    assert list(probing(decided, always)) == []
+
+
+def test_the_fastest_measures_those_it_knows_nothing_of() -> None:
+    """One request at a time, as a probe: else the first that is known would be the fastest for ever."""
+    fast = config(profiles={"default": CHAIN["default"] | {"order": "fastest"}})
+    known = views([fact(NOW, latency_ms=900)])
+    decided = plan(request(config=fast), fast, snapshot=known)
+    assert keys(decided) == [ACME, OTHER]
+    assert [keys(probe) for _, probe in probing(decided, always)] == [[OTHER, ACME]]
+    both = plan(request(config=fast), fast, snapshot=views([fact(NOW, latency_ms=9, provider="other")]))
+    assert [key for key, _ in probing(both, always)] == [ACME]
+    measured = add_facts(known, [fact(NOW + 1, latency_ms=950, provider="other")])
+    assert list(probing(plan(request(config=fast), fast, snapshot=measured), always)) == []
+
+
+def test_a_fast_route_that_was_down_comes_back() -> None:
+    """Its figures have aged out of the window meanwhile: it is probed all the same."""
+    fast = config(profiles={"default": CHAIN["default"] | {"order": "fastest"}})
+    later = NOW + 60 * MINUTE
+    down = [fact(NOW - 30, latency_ms=50), *(fact(NOW + n, ok=False) for n in range(6))]
+    known = add_facts(with_own(views(down), [], later), [fact(later, latency_ms=900, provider="other")])
+    decided = plan(request(config=fast), fast, snapshot=known, now=later)
+    assert keys(decided) == [OTHER, ACME]
+    assert [keys(probe) for _, probe in probing(decided, always)] == [[ACME, OTHER]]
 
 
 def test_the_adaptive_guard_is_for_those_who_ask_for_it() -> None:
@@ -384,6 +429,45 @@ def test_a_warning_budget_skips_nothing() -> None:
     """`action: warn` is no limit."""
     warning = config(budgets=[MONTHLY | {"action": "warn"}])
     assert keys(plan(request(), warning, snapshot=spent("99"))) == [ACME, OTHER]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_budgets_the_tightest_stops_a_provider(first: int) -> None:
+    """Whichever is listed first: 5 a month is spent, 9 a day is not; and the bytes are the same."""
+    budgets = [MONTHLY, MONTHLY | {"period": "day", "limit_usd": 9}]
+    both = config(budgets=[budgets[first], budgets[1 - first]])
+    decided = plan(request(), both, snapshot=spent("6"))
+    assert reasons(decided)[ACME] == "budget_exhausted"
+    assert decided.candidates[0]["budget"]["limit_usd"] == "5"
+    equal = [MONTHLY, MONTHLY | {"period": "day"}]
+    listed = [config(budgets=[equal[n], equal[1 - n]]) for n in (0, 1)]
+    assert len({plan(request(), each, snapshot=spent("1")).decided.body for each in listed}) == 1
+
+
+def test_each_of_several_answers_is_reserved_for() -> None:
+    """Eight choices cost eight times the output, and what counts or embeds has none."""
+
+    def reserved(asked: Json, dialect: Any = CHAT) -> int:
+        return plan(request(asked, dialect=dialect)).decided.survey.asked.output_tokens
+
+    assert [reserved(body(max_tokens=10, **more)) for more in ({}, {"n": 8}, {"n": None}, {"n": "x"})] == [
+        10,
+        80,
+        10,
+        10,
+    ]
+    assert (reserved(body()), reserved(body(n=2))) == (1024, 2048)
+    assert reserved({"model": "", "input": "x"}, EMBEDDINGS) == 0
+    counted = {"model": "", "messages": body()["messages"], "max_tokens": 9}
+    assert (reserved(counted, MESSAGES), reserved(counted, COUNT_TOKENS)) == (9, 0)
+
+
+def test_what_a_subscription_pays_for_is_free() -> None:
+    """Whatever its list price: the cheapest, and within any cap."""
+    paid = [provider("acme", subscription=True), provider("other", model(price=None))]
+    limits = config(providers=paid, profiles={"default": CHAIN["default"] | {"order": "cheapest"}})
+    first = plan(request(config=limits), limits).candidates[0]
+    assert (first["route"], first["projected_usd"], first["input_per_mtok"]) == (ACME, "0", "0")
 
 
 @pytest.mark.parametrize(("amount", "count"), [("0", 0), ("4.99", 0), ("5", 1), ("99", 1)])
@@ -629,6 +713,16 @@ def test_a_chain_s_listing_is_no_rule_but_in_static() -> None:
             loaded = Config.model_validate(each)
             bytes_of.append(plan(request(body(profile="default"), config=loaded), loaded).decided.body)
         assert (bytes_of[0] == bytes_of[1]) is same
+
+
+@pytest.mark.parametrize("flag", ["tools", "images", "thinking", "max_output_tokens"])
+def test_bundled_capabilities_are_in_the_hash(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of a model by the table that comes with the router, and not by its own entry, decides too."""
+    before = plan(request()).ruleset_hash
+    known: Json = {"tools": False, "images": False, "thinking": "none", "max_output_tokens": 9}
+    monkeypatch.setattr("route.chain.capabilities_of", lambda *_: Resolved(**{flag: known[flag]}))
+    fresh = config()
+    assert plan(request(config=fresh), fresh).ruleset_hash != before
 
 
 def test_the_auto_router_s_rules_are_in_the_hash_of_what_they_chose() -> None:

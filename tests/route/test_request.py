@@ -278,6 +278,17 @@ def test_a_request_may_wish(asked: Json, headers: Json, wish: Wish) -> None:
     assert request(body(**asked), headers).wish == wish
 
 
+@pytest.mark.parametrize(
+    "said", ["1" * 60_000 + "x", "." * 60_000, "0." + "0" * 31, "1" * 33, "1e" + "0" * 60_000]
+)
+def test_a_long_floor_is_none(said: str) -> None:
+    """No number that anybody means has more than 32 characters, and none longer is looked into."""
+    with pytest.raises(BadRequest) as caught:
+        request(body(), {"x-warmroute-min-quality": said})
+    assert caught.value.code == "invalid_min_quality"
+    assert request(body(), {"x-warmroute-min-quality": "0." + "0" * 30}).wish.min_quality == 0
+
+
 @pytest.mark.parametrize("hint", ["cheap", "", "Quality", 7, True, ["cost"], {}])
 @pytest.mark.case("A8")
 def test_an_unknown_preference_lists_the_known(hint: Any) -> None:

@@ -19,8 +19,9 @@ from route.dialects.messages import MESSAGES
 from route.dialects.neutral import NeutralRequest
 from route.dialects.responses import RESPONSES
 from route.errors import ApiError
-from route.guards.tool_loop import HINT, Loop, detect, guard_tool_loop
+from route.guards.tool_loop import HINT, Loop, _tail, detect, guard_tool_loop
 from route.profiles import ToolLoopGuard
+from route.reading import Reading
 from route.request import Request, estimate_tokens
 from tests.route.build import Json, config, request
 
@@ -439,3 +440,34 @@ def test_the_length_of_a_conversation_costs_nothing() -> None:
     other = guarded(CHAT, (OTHER,), (READ,)).neutral
     assert isinstance(other, NeutralRequest)
     assert detect(replace(other, turns=(*long[:1000], *other.turns)), ToolLoopGuard()) is None
+
+
+@DIALECTS
+def test_a_long_conversation_is_read_from_its_end_alone(dialect: Dialect) -> None:
+    """What is found is what would be found in all of it, and what is read does not grow with it."""
+    early = [(Call(arguments=json.dumps({"path": str(n)})),) for n in range(300)]
+    looping = guarded(dialect, *early, *[(READ,)] * 3, action="break")
+    with pytest.raises(ApiError):
+        guard_tool_loop(looping)
+    calm = guarded(dialect, *early, (READ,), (READ,), action="break")
+    assert guard_tool_loop(calm) is calm
+    for asked in (looping, calm):
+        field = "messages" if "messages" in asked.body else "input"
+        assert len(_tail(asked.body, 5)[field]) < 200 < len(asked.body[field])
+        assert isinstance(Reading(dialect, _tail(asked.body, 5)).neutral, NeutralRequest)
+        assert "neutral" not in vars(asked.reading), "the whole of it has not been read"
+
+
+@DIALECTS
+@given(st.lists(st.integers(1, 6), min_size=20, max_size=60), st.integers(2, 8), st.booleans())
+def test_the_end_says_what_all_of_it_says(dialect: Dialect, made: list[int], window: int, ends: bool) -> None:
+    """Whatever number of calls each turn makes at once, up to half a dozen."""
+    steps = [tuple(Call(arguments=json.dumps({"n": n % 2})) for _ in range(many)) for n, many in enumerate(made)]
+    steps += [(READ,)] * (3 if ends else 1)
+    guard = ToolLoopGuard(window=max(window, 3))
+    asked = guarded(dialect, *steps)
+    tail = Reading(dialect, _tail(asked.body, guard.window)).neutral
+    whole = asked.neutral
+    assert isinstance(tail, NeutralRequest)
+    assert isinstance(whole, NeutralRequest)
+    assert detect(tail, guard) == detect(whole, guard)

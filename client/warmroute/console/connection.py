@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 TIMEOUT_S = 30
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """The key is for the router alone, wherever that points to."""
+
+    def redirect_request(self, *_args: object) -> None:
+        return None
+
+
+_DIRECT = build_opener(_NoRedirect)
 
 
 class ConsoleError(Exception):
@@ -32,7 +42,7 @@ class Connection:
         headers = {"authorization": f"Bearer {self.key}", "user-agent": "warmroute-console"}
         request = Request(url, headers=headers)  # noqa: S310 - its scheme has just been looked at
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            with _DIRECT.open(request, timeout=TIMEOUT_S) as answer:
                 document = json.load(answer)
         except HTTPError as error:
             raise ConsoleError(_told(error)) from None

@@ -21,7 +21,8 @@ def explanation(told: Mapping[str, Any]) -> RenderableType:
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in ("", "route", "why not") else "right", overflow="fold")
     for place, row in _ranked(decided):
-        table.add_row(*_cells(place, row))
+        # As text: what a caller has named may look like markup.
+        table.add_row(*map(Text, _cells(place, row)))
     return Group(table, Text(), *(Text(line) for line in _lines(told, decided)))
 
 
@@ -53,6 +54,8 @@ def _why_not(row: Mapping[str, Any]) -> Iterable[str]:
     if reason := row.get("rejection_reason"):
         refused = f" ({', '.join(row['refused'])})" if row.get("refused") else ""
         yield f"{reason}{refused}" + (f" until {row['free_at']}" if "free_at" in row else "")
+        if row.get("last_resort"):
+            yield "the last resort"
     if aside := row.get("set_aside"):
         yield f"tried in spite of {aside}"
     if row.get("health", "healthy") != "healthy":

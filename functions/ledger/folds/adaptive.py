@@ -20,6 +20,15 @@ ENOUGH_ATTEMPTS = 5
 _LATENCIES = 4
 """Of each second: enough for a median, however many attempts there were."""
 
+SLOW = 1.5
+"""Times the median of all medians."""
+
+FAULTY = 10
+"""Percent of the attempts."""
+
+NUMBERS = (KEPT_S, WINDOW_S, DEBOUNCE_S, ENOUGH_LATENCIES, ENOUGH_ATTEMPTS, SLOW, FAULTY, _LATENCIES)
+"""All that decides a level."""
+
 Cell = tuple[int, ...]
 """One second: its number since the epoch, attempts, failures, then the last few latencies (ms) of successes."""
 
@@ -89,8 +98,9 @@ def levels(pace: Pace, destinations: Iterable[str], now: int) -> dict[str, int]:
         return dict.fromkeys(windows, 0)
     last, first = now // SECOND_MS, (now // MINUTE_MS - 1) * MINUTE_MS // SECOND_MS
     moments = {at for window in windows.values() for at in window.moments() if first < at < last}
+    ahead = [first, *sorted(moments), last]
     applied, changed = dict.fromkeys(windows, 0), dict.fromkeys(windows, first - DEBOUNCE_S)
-    for at in (first, *sorted(moments), last):
+    for at in ahead:
         for window in windows.values():
             window.move_to(at)
         slow = _slow(windows.values())
@@ -99,6 +109,8 @@ def levels(pace: Pace, destinations: Iterable[str], now: int) -> dict[str, int]:
             if level != applied[destination] and (at == first or at - changed[destination] >= DEBOUNCE_S):
                 applied[destination] = level
                 changed[destination] = at if at > first else first - DEBOUNCE_S
+                if (due := changed[destination] + DEBOUNCE_S) < last and due > at:
+                    insort(ahead, due)  # what was held back until then takes effect then, not with the next cell
     return applied
 
 
@@ -140,7 +152,7 @@ class _Window:
 
     def level(self, slow: float) -> int:
         """`slow`: the doubled median from which on it is too slow."""
-        faulty = self.attempts >= ENOUGH_ATTEMPTS and 10 * self.failures >= self.attempts
+        faulty = self.attempts >= ENOUGH_ATTEMPTS and 100 * self.failures >= FAULTY * self.attempts
         twice = self.twice_median
         return int(twice is not None and twice >= slow) + 2 * faulty
 
@@ -153,7 +165,7 @@ def _slow(windows: Iterable[_Window]) -> float:
     """1.5 times the median of the doubled medians, exactly: quarters of whole numbers are exact in binary."""
     medians = sorted(twice for window in windows if (twice := window.twice_median) is not None)
     # With a median of 0 none is slow that takes 0 itself.
-    return max(_twice_median(medians) * 0.75, 1) if medians else float("inf")
+    return max(_twice_median(medians) * SLOW / 2, 1) if medians else float("inf")
 
 
 def _may_stand_back(windows: Collection[_Window]) -> bool:
@@ -162,4 +174,4 @@ def _may_stand_back(windows: Collection[_Window]) -> bool:
         return True
     timed = [[ms for cell in window.cells for ms in cell[3:]] for window in windows]
     known = [latencies for latencies in timed if len(latencies) >= ENOUGH_LATENCIES]
-    return len(known) > 1 and max(map(max, known)) >= 1.5 * min(map(min, known))
+    return len(known) > 1 and max(map(max, known)) >= SLOW * min(map(min, known))

@@ -34,9 +34,9 @@ class Cooldown:
     def merge(self, other: Self) -> Self:
         return type(self)(max(self.wait_until, other.wait_until), max(self.oom_at, other.oom_at))
 
-    def out_of_memory(self, now: int, cooldown_ms: int) -> bool:
-        """Whether it was so less than `cooldown_ms` before `now`."""
-        return self.oom_at > 0 and now < self.oom_at + cooldown_ms
+    def out_of_memory_until(self, cooldown_ms: int) -> int:
+        """When it has rested for so long since it was last out of memory (ms); 0 where it never was."""
+        return self.oom_at + cooldown_ms if self.oom_at else 0
 
     def pack(self) -> dict[str, Any]:
         return {"wait_until": self.wait_until, "oom_at": self.oom_at}

@@ -66,6 +66,7 @@ class Features:
     session: str = ""
     agent_session: str = ""
     usage_asked: bool = True
+    answers: int = 1
     output_limit: int | None = None
 
 

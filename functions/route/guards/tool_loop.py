@@ -16,6 +16,7 @@ from route.dialects.neutral import NeutralRequest, Text, ToolCall, ToolResult, T
 from route.dialects.prompting import APPEND_SYSTEM
 from route.errors import ApiError, BadRequest
 from route.profiles import ToolLoopGuard
+from route.reading import Reading
 from route.request import Request, estimate_tokens, storable
 
 log = logging.getLogger("warmroute.route")
@@ -114,7 +115,7 @@ def guard_tool_loop(request: Request) -> Request:
     guard = request.choice.profile.tool_loop
     if guard.action == "off" or not request.origin.is_inference or _ends_with_a_person(request.body):
         return request
-    neutral = request.neutral
+    neutral = Reading(request.dialect, _tail(request.body, guard.window)).neutral
     loop = None if isinstance(neutral, BadRequest) else detect(neutral, guard)
     if loop is None:
         return request
@@ -130,6 +131,29 @@ def guard_tool_loop(request: Request) -> Request:
         raise _broken(told)
     marked = replace(request, origin=replace(request.origin, tool_loop=guard.action))
     return _hinted(marked) if guard.action == "inject" else marked
+
+
+def _tail(body: Document, window: int) -> Document:
+    """The body with the end of its conversation alone, as much as can hold the window's calls many times over.
+
+    A long conversation is not read for its last few calls. It is cut before a turn of the assistant, or before a
+    call where calls stand by themselves, so that no result is parted from its call.
+    """
+    field = "messages" if isinstance(body.get("messages"), list) else "input"
+    said, left = body.get(field), window * _MANY_AT_ONCE
+    if not isinstance(said, list):
+        return body
+    for place in range(len(said) - 1, -1, -1):
+        entry = said[place] if isinstance(said[place], Mapping) else {}
+        is_turn, is_call = entry.get("role") == "assistant", "call_id" in entry and "output" not in entry
+        left -= _MANY_AT_ONCE // 2 if is_turn else int(is_call)
+        if left < 0 and (is_turn or is_call):
+            return {**body, field: said[place:]}
+    return body
+
+
+_MANY_AT_ONCE = 16
+"""Calls that an assistant may make in one turn, of which the window holds each but once."""
 
 
 def _ends_with_a_person(body: Document) -> bool:

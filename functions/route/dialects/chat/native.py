@@ -174,6 +174,7 @@ class Chat(Dialect):
             images=any(p.get("type") == "image_url" for p in parts),
             session=text(body.get("session")),
             agent_session=text(body.get("prompt_cache_key")),
+            answers=count(body.get("n")) or 1,
             usage_asked=mapping(body.get("stream_options")).get("include_usage") is True,
             output_limit=count(body.get("max_completion_tokens")) or count(body.get("max_tokens")),
         )
