@@ -46,12 +46,13 @@ class Plan:
     """Why these routes: the rule that fired, the configuration it came from, the age of what was known.
 
     `quality_floor`: the least quality of a route that was held to, None for any, after the `dial` had moved it;
-    `dial_stopped_by` says what kept it from doing so.
+    `dial_stopped_by` says what kept it from doing so. `tool_loop`: what the guard against repeated calls did.
     """
 
     rule_fired: str | None = None
     ruleset_hash: str | None = None
     views_age_s: float | None = None
+    tool_loop: str | None = None
     dial: str | None = None
     quality_floor: float | None = None
     dial_stopped_by: str | None = None
@@ -167,6 +168,7 @@ def _plan(raw: object) -> Plan | None:
         rule_fired=_text(raw.get("rule_fired")),
         ruleset_hash=_text(raw.get("ruleset_hash")),
         views_age_s=_number(raw.get("views_age_s")),
+        tool_loop=_text(raw.get("tool_loop")),
         dial=_text(raw.get("dial")),
         quality_floor=_number(raw.get("quality_floor")),
         dial_stopped_by=_text(raw.get("dial_stopped_by")),

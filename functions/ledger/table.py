@@ -110,6 +110,11 @@ def _local_key() -> Any:
     return Key("local", "local", None)
 
 
+def _claim(route: str, until: int) -> Item:
+    expires_at = until // 1000 + _CLAIM_KEPT_S
+    return {"pk": keys.probe_pk(route), "sk": "probe", "until": until, "expires_at": expires_at}
+
+
 class Table:
     """The ledger's two tables. All times in ms since the epoch."""
 
@@ -262,13 +267,11 @@ class Table:
 
     async def claim_probe(self, route: str, *, now: int, until: int) -> bool:
         """Whether the caller alone may probe a route until then. False while somebody else's claim lasts."""
-        item = {
-            "pk": keys.probe_pk(route),
-            "sk": "probe",
-            "until": until,
-            "expires_at": until // 1000 + _CLAIM_KEPT_S,
-        }
-        return await self._put(self.views, item, F("pk").does_not_exist() | F("until").lte(now))
+        return await self._put(self.views, _claim(route, until), F("pk").does_not_exist() | F("until").lte(now))
+
+    async def end_probe(self, route: str, *, claimed_until: int, until: int) -> bool:
+        """A claim lasts until another instant. False when it has ended meanwhile, and may be somebody else's."""
+        return await self._put(self.views, _claim(route, until), F("until").equals(claimed_until))
 
     # API keys
 

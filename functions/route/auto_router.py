@@ -4,9 +4,11 @@ Four matchers look at the latest message of the user, and match nothing where th
 the request, and work in every dialect.
 """
 
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -14,11 +16,16 @@ from pydantic import Field, field_validator, model_validator
 from route.dialects.neutral import Image, NeutralRequest, Text, ToolResult
 from route.values import Name, Number, Strict, Whole
 
+log = logging.getLogger("warmroute.route")
+
 AUTO = "auto"
 """The profile that a request asks for to be routed by these rules."""
 
 DEFAULT = "default"
 """What stands for a rule's id where none has matched."""
+
+PATTERN_S = 0.05
+"""A pattern that takes longer for some text matches nothing: it runs over what callers send, and all wait."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
@@ -37,18 +44,16 @@ class Match(Strict):
     has_image: Flag | None = None
     code_fence_ratio_min: Annotated[Number, Field(gt=0, le=1)] | None = None
     content_contains: Annotated[str, Field(min_length=1)] | None = None
-    content_regex: str | None = None
-    model_pattern: str | None = None
+    content_regex: Annotated[str, Field(min_length=1)] | None = None
+    model_pattern: Annotated[str, Field(min_length=1)] | None = None
     content_token_count_min: Annotated[Whole, Field(ge=1)] | None = None
     has_tools: Flag | None = None
 
     @field_validator("content_regex", "model_pattern")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"not a regular expression: {error}") from None
+        if value is not None:
+            _compiled(value)
         return value
 
     @model_validator(mode="after")
@@ -95,11 +100,14 @@ class AutoRouter(Strict):
             yield f"auto_router.default: needed where default_profile is {AUTO!r}"
 
     def effective(self, profiles: Collection[str]) -> Sequence[AutoRule]:
-        """The file's own rules, or those that are bundled."""
-        return self.rules or [rule for rule in BUNDLED if rule.profile in profiles]
+        """The file's own rules, or those that are bundled; the last of these gives way to a `default`."""
+        bundled = [rule for rule in BUNDLED if rule.profile in profiles]
+        return self.rules or [rule for rule in bundled if not (self.default and rule is _ALWAYS)]
 
 
-_ALWAYS = AutoRule(id="writing", profile="writing", match=Match(model_pattern="(?s).*"))
+_ALWAYS = AutoRule(id="writing", profile="writing", match=Match.model_construct(model_pattern="(?s).*"))
+"""Not checked, so that nothing is compiled before somebody asks for it."""
+
 BUNDLED = (
     AutoRule(id="image", profile="multi", match=Match(has_image=True)),
     AutoRule(id="code", profile="coding", match=Match(code_fence_ratio_min=0.3)),
@@ -144,14 +152,33 @@ def code_fence_ratio(text: str) -> float:
     return sum(len(fenced) for fenced in _FENCED.findall(text)) / len(text) if text else 0.0
 
 
+@cache
+def _compiled(pattern: str) -> Any:
+    """By the one engine that can be told to stop. ValueError for what is no pattern."""
+    import regex  # noqa: PLC0415 - 30 ms, for those who have patterns
+
+    try:
+        return regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+
+
+def _finds(search: Callable[..., object], text: str) -> bool:
+    try:
+        return search(text, timeout=PATTERN_S) is not None
+    except TimeoutError:
+        log.warning("auto-router-pattern-slow", extra={"limit_s": PATTERN_S})
+        return False
+
+
 _ON_MESSAGE: Mapping[str, Callable[[Any, Message], bool]] = {
     "has_image": lambda wanted, message: message.has_image is wanted,
     "code_fence_ratio_min": lambda least, message: code_fence_ratio(message.text) >= least,
     "content_contains": lambda words, message: words in message.text,
-    "content_regex": lambda pattern, message: re.search(pattern, message.text) is not None,
+    "content_regex": lambda pattern, message: _finds(_compiled(pattern).search, message.text),
 }
 _ON_REQUEST: Mapping[str, Callable[[Any, Subject], bool]] = {
-    "model_pattern": lambda pattern, subject: re.fullmatch(pattern, subject.model) is not None,
+    "model_pattern": lambda pattern, subject: _finds(_compiled(pattern).fullmatch, subject.model),
     "content_token_count_min": lambda least, subject: subject.tokens >= least,
     "has_tools": lambda wanted, subject: subject.has_tools is wanted,
 }

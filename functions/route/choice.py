@@ -78,9 +78,17 @@ def _named(name: str, rule: str, config: Config, subject: Subject) -> Choice | N
         return _profile(name, rule, config, subject)
     routes = config.routes
     if name in routes:
-        return Choice("", ProfileConfig(routes=(name,)), "pinned" if rule == "model" else rule, pinned=True)
+        return Choice("", _chain((name,), config), "pinned" if rule == "model" else rule, pinned=True)
     of_model = tuple(route for route, (_, model) in routes.items() if model.model == name)
-    return Choice("", ProfileConfig(routes=of_model), rule) if of_model else None
+    return Choice("", _chain(of_model, config), rule) if of_model else None
+
+
+def _chain(routes: tuple[str, ...], config: Config) -> ProfileConfig:
+    """Routes that a request names itself, by the default profile's limits but for what chooses among routes."""
+    name = config.default_profile if config.default_profile in config.profiles else config.auto_router.default
+    limits = config.profiles[name] if name else ProfileConfig(routes=routes)
+    named = {"routes": routes, "order": "static", "quality_floor": None, "latency_slo_ms": None, "adaptive": False}
+    return limits.model_copy(update=named)
 
 
 def _profile(name: str, rule: str, config: Config, subject: Subject) -> Choice:

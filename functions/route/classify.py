@@ -77,8 +77,9 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|\boom\b|model requires more system memory|insufficient memory|failed to allocate memory"
-    r"|unable to allocate|insufficient system resources|OutOfMemoryError",
+    r"out of memory|\boom\b|model requires more system memory|insufficient memory|signal: killed"
+    r"|failed to allocate (memory|kv cache|.{0,20}buffer)|unable to allocate|insufficient system resources"
+    r"|OutOfMemoryError",
     re.IGNORECASE,
 )
 _THREE_DIGITS = re.compile("[0-9]{3}")

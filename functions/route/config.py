@@ -42,6 +42,7 @@ class PriceConfig(Strict):
         return Price(**self.model_dump())
 
 
+Alias = Annotated[str, Field(min_length=1, max_length=256)]
 DialectName = Literal["chat", "messages", "responses", "embeddings", "count_tokens"]
 _NEVER_EXTRA = frozenset({"model", "messages", "input", "stream"})
 FilterName = Literal["strip_thinking", "strip_stop_markers"]
@@ -162,8 +163,8 @@ class Config(Strict):
     providers: Annotated[tuple[ProviderConfig, ...], Field(min_length=1)]
     profiles: Annotated[dict[Name, ProfileConfig], Field(min_length=1)]
     budgets: tuple[BudgetConfig, ...] = ()
-    aliases: dict[str, str] = Field(default_factory=dict)
-    mode_aliases: dict[str, str] = Field(default_factory=dict)
+    aliases: dict[Alias, str] = Field(default_factory=dict)
+    mode_aliases: dict[Alias, str] = Field(default_factory=dict)
     auto_router: AutoRouter = AutoRouter()
     capabilities: tuple[CapabilityRule, ...] = ()
     pass_through: bool = True

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ledger.ids import new_inference_id
 from ledger.items import ApiKey
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind
@@ -54,7 +55,7 @@ async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Si
     if plan.refusal:
         await _send_estimate(sink, asked.input_tokens, {"attempts": []}, {})
         return
-    capture = open_capture(router, request, plan, arrived)
+    capture = open_capture(router, request, plan, arrived, new_inference_id(arrived))
     answer = Answer(request, plan, capture, sink, arrived)
     deadline_s = clock() + incoming.time_left_s - RESERVE_S
     exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)

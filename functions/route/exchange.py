@@ -27,7 +27,7 @@ from route.config import Config
 from route.dialects.base import Dialect, Document, dump, parse_object
 from route.errors import ApiError
 from route.fleet import Fleet
-from route.guards.health import lease_ms
+from route.guards.health import lease_ms, pause_ms
 from route.guards.tool_loop import TOOL_LOOP, guard_tool_loop
 from route.plan import Plan, make_plan, probing
 from route.providers.base import Provider
@@ -73,6 +73,7 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     """Answers one routed request. Raises ApiError for what has not been answered yet."""
     arrived, clock = now_ms(), asyncio.get_running_loop().time
     deadline_s = clock() + incoming.time_left_s - RESERVE_S
+    inference_id = new_inference_id(arrived)
     request = await understood(router, incoming, key, sink)
     if request is None:
         return
@@ -81,22 +82,23 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
             request = guard_tool_loop(request)
         plan = await planned(router, request, arrived)
         if not plan.refusal:
-            plan = await _with_probe(router.fleet, plan, request, arrived)
+            plan = await _with_probe(router.fleet, plan, request, arrived, inference_id)
     except ApiError as fault:
         is_loop = fault.code == TOOL_LOOP
         origin = replace(request.origin, tool_loop="break") if is_loop else request.origin
-        await refuse(router, incoming.dialect, origin, b"", fault, sink)
+        await refuse(router, incoming.dialect, origin, b"", fault, sink, inference_id)
         return
-    _log_decision(plan)
+    _log_decision(plan, inference_id)
     if plan.refusal:
-        await refuse(router, incoming.dialect, request.origin, plan.pack(), plan.refusal, sink)
+        await refuse(router, incoming.dialect, request.origin, plan.pack(), plan.refusal, sink, inference_id)
         return
-    capture = open_capture(router, request, plan, arrived)
+    capture = open_capture(router, request, plan, arrived, inference_id)
     answer = Answer(request, plan, capture, sink, arrived)
     totals = asyncio.create_task(_session_before(router.fleet, capture.inference))
     exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
     served = await attempt_all(plan, exchanged, answer.headers)
-    await capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
+    closing = capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
+    await asyncio.gather(closing, _end_probe(router.fleet, plan, request))
     await answer.finish(served, await totals)
 
 
@@ -134,20 +136,25 @@ async def planned(router: Router, request: Request, now: int) -> Plan:
         return make_plan(request, router.config, snapshot, warm.items(), now)
 
 
-async def _with_probe(fleet: Fleet, plan: Plan, request: Request, now: int) -> Plan:
+async def _with_probe(fleet: Fleet, plan: Plan, request: Request, now: int, inference_id: str) -> Plan:
     """The plan that begins with a route whose turn it is to be tried, if this router may be the one to do it."""
-    guard = request.choice.profile.health
+    profile = request.choice.profile
     with leaving_a_row(request.key):
         for route, probe in probing(plan, lambda key: fleet.may_ask(key, now)):
-            if await fleet.claim_probe(route, now, lease_ms(guard)):
-                log.info("health-probe", extra={"route": route, "profile": request.choice.name})
+            if await fleet.claim_probe(route, now, lease_ms(profile)):
+                log.info("health-probe", extra={"inference_id": inference_id, "route": route})
                 return probe
     return plan
 
 
-def open_capture(router: Router, request: Request, plan: Plan, now: int) -> Capture:
+async def _end_probe(fleet: Fleet, plan: Plan, request: Request) -> None:
+    if plan.probe:
+        await fleet.end_probe(plan.probe, now_ms(), pause_ms(request.choice.profile.health))
+
+
+def open_capture(router: Router, request: Request, plan: Plan, now: int, inference_id: str) -> Capture:
     """The trail of an inference that is about to begin."""
-    inference = Inference(new_inference_id(now), request.origin, now, plan.pack())
+    inference = Inference(inference_id, request.origin, now, plan.pack())
     profile = request.choice.profile
     seen = watching(router.fleet, profile)
     return Capture(router.table, inference, strict=profile.ledger == "strict", seen=seen)
@@ -254,11 +261,17 @@ async def send_error(sink: Sink, dialect: Dialect, error: ApiError, inference_id
 
 
 async def refuse(
-    router: Router, dialect: Dialect, origin: Origin, plan: bytes, error: ApiError, sink: Sink
+    router: Router,
+    dialect: Dialect,
+    origin: Origin,
+    plan: bytes,
+    error: ApiError,
+    sink: Sink,
+    inference_id: str = "",
 ) -> None:
     """An inference that ended before any call: written down like every other, then answered."""
     now = now_ms()
-    inference = Inference(new_inference_id(now), origin, now, plan)
+    inference = Inference(inference_id or new_inference_id(now), origin, now, plan)
     fact = Fact(inference.inference_id, 0, now, Outcome.REFUSED, origin, started_at=now, closes=Ending.ERROR)
     capture = Capture(router.table, inference, strict=False, seen=router.fleet.add)
     await capture.refuse(fact, status=error.status)
@@ -269,16 +282,17 @@ async def refuse(
     await send_error(sink, dialect, error, inference.inference_id)
 
 
-def _log_decision(plan: Plan) -> None:
+def _log_decision(plan: Plan, inference_id: str) -> None:
+    which: dict[str, Any] = {"inference_id": inference_id}
     for warning in plan.warnings:
-        log.warning("budget-warning", extra=warning)
+        log.warning("budget-warning", extra=which | warning)
     if "+adaptive" in plan.rule_fired:
         levels = {row["route"]: row["demotion"] for row in plan.candidates if "demotion" in row}
-        log.info("adaptive-routing-applied", extra={"levels": levels, "rule_fired": plan.rule_fired})
+        log.info("adaptive-routing-applied", extra={**which, "levels": levels, "rule_fired": plan.rule_fired})
     for row in plan.candidates:
         if reason := row.get("rejection_reason"):
             event = _SKIP_EVENTS.get(reason, f"skip-{reason.replace('_', '-')}")
-            log.info(event, extra={"route": row["route"], "rule_fired": plan.rule_fired})
+            log.info(event, extra={**which, "route": row["route"], "rule_fired": plan.rule_fired})
 
 
 _SKIP_EVENTS: dict[str, Any] = {"budget_exhausted": "skip-budget-exceeded"}

@@ -23,8 +23,8 @@ NEWEST = 10
 ASK_AGAIN_MS = 5_000
 """How long a router that was refused a probe leaves it to others."""
 
-CLAIM_S = 0.25
-"""A caller waits no longer for a claim: its request can go elsewhere."""
+PATIENCE_S = 0.25
+"""A caller waits no longer for what only makes a better decision: another's read of the views, or a claim."""
 
 
 class Fleet:
@@ -34,9 +34,12 @@ class Fleet:
         self._table = table
         self._refresh_ms = refresh_ms
         self._read_at: int | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._overlay = Overlay()
         self._leave_alone: dict[str, int] = {}
         """Until when (ms) not to ask for the probe of a route again."""
+        self._claims: dict[str, int] = {}
+        """Until when (ms) the claims of this router last."""
 
     def add(self, *facts: Fact) -> None:
         """This instance's own facts, which the next decision already takes into account."""
@@ -49,16 +52,31 @@ class Fleet:
         return self._overlay.known
 
     async def claim_probe(self, route: str, now: int, lease_ms: int) -> bool:
-        """Whether this router, of all of the fleet, may try a route now. Nobody else may for `lease_ms`."""
+        """Whether this router, of all of the fleet, may try a route now. Nobody else may for `lease_ms`, or until
+        `end_probe` says otherwise.
+        """
         if not self.may_ask(route, now):
             return False
         self._leave_alone[route] = now + min(lease_ms, ASK_AGAIN_MS)
         try:
-            async with asyncio.timeout(CLAIM_S):
-                return await self._table.claim_probe(route, now=now, until=now + lease_ms)
+            async with asyncio.timeout(PATIENCE_S):
+                claimed = await self._table.claim_probe(route, now=now, until=now + lease_ms)
         except (StoreError, TimeoutError) as error:
             log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
             return False
+        if claimed:
+            self._claims[route] = now + lease_ms
+        return claimed
+
+    async def end_probe(self, route: str, now: int, pause_ms: int) -> None:
+        """The probe has ended: others may try the route after a pause. Otherwise the claim ends by itself."""
+        claimed_until = self._claims.pop(route, None)
+        if claimed_until is None:
+            return
+        try:
+            await self._table.end_probe(route, claimed_until=claimed_until, until=now + pause_ms)
+        except StoreError as error:
+            log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
 
     def may_ask(self, route: str, now: int) -> bool:
         """Whether the claim of a route may be worth asking for."""
@@ -66,10 +84,17 @@ class Fleet:
 
     async def snapshot(self, now: int) -> Snapshot:
         """The newest that can be had. A store that does not answer leaves the last one in use."""
-        if self._read_at is None or now - self._read_at >= self._refresh_ms:
+        is_due = self._read_at is None or now - self._read_at >= self._refresh_ms
+        if is_due:
             self._read_at = now
-            self._accept(await self._stored(), now)
+            self._reading = asyncio.create_task(self._refresh(now))
+        if self._reading is not None and not self._reading.done():
+            # Who comes meanwhile waits for the same read, but for a store that hangs only the first one does.
+            await asyncio.wait([self._reading], timeout=None if is_due else PATIENCE_S)
         return self._overlay.at(now)
+
+    async def _refresh(self, now: int) -> None:
+        self._accept(await self._stored(), now)
 
     async def _stored(self) -> Item | None:
         try:

@@ -43,12 +43,14 @@ def _lacks(what: str) -> Gate:
 
 
 def _too_dear(known: Known, survey: Survey) -> bool:
-    """Projected above the cap. A price that nobody knows cannot be held to one."""
     cap = survey.rules.request_cap_usd
-    if cap is None:
-        return False
     projected = cost_usd(known, survey.asked)
-    return projected is None or projected > Decimal(cap)
+    return cap is not None and projected is not None and projected > Decimal(cap)
+
+
+def _no_price(known: Known, survey: Survey) -> bool:
+    """A price that nobody knows can be held to no limit: it is never $0."""
+    return not known.is_priced and (known.hard_budget or survey.rules.request_cap_usd is not None)
 
 
 def _too_slow(known: Known, survey: Survey) -> bool:
@@ -67,7 +69,7 @@ GATES: tuple[tuple[str, Gate], ...] = (
     ("disabled", lambda known, _: not known.enabled),
     ("paid_not_allowed", lambda known, s: known.paid and not s.rules.paid_allowed),
     ("not_allowed_for_caller", lambda known, _: not known.allowed),
-    ("no_price", lambda known, _: known.hard_budget and not known.is_priced),
+    ("no_price", _no_price),
     ("lacks_tools", _lacks("tools")),
     ("lacks_images", _lacks("images")),
     ("lacks_documents", _lacks("documents")),

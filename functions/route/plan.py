@@ -40,6 +40,11 @@ class Plan:
         return tuple(self.chain[place] for place in self.decided.decision.order)
 
     @property
+    def probe(self) -> str | None:
+        """The route that this request tries on behalf of the fleet."""
+        return next((known.route for known in self.decided.survey.candidates if known.probe), None)
+
+    @property
     def candidates(self) -> list[Document]:
         """A row each, as readers of the decision get it."""
         rows: list[Document] = self.decided.document["candidates"]

@@ -42,6 +42,7 @@ def make_receipt(
             "rule_fired": plan.rule_fired,
             "ruleset_hash": plan.ruleset_hash,
             "views_age_s": round((now - plan.views_as_of) / 1000, 1) if plan.views_as_of else None,
+            "tool_loop": inference.origin.tool_loop or None,
             "dial": plan.decided.survey.rules.dial,
             "quality_floor": plan.decided.decision.floor.quality,
             "dial_stopped_by": plan.decided.decision.floor.stopped_by,

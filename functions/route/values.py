@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ledger.money import usd
 
-Money = Annotated[Decimal, BeforeValidator(usd)]
+Money = Annotated[Decimal, BeforeValidator(usd), Field(le=10**9)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/#|%]+$")]
 
 

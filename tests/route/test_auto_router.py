@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ledger.items import ApiKey
 from route.auto_router import Message, Subject, code_fence_ratio
@@ -138,7 +139,7 @@ NOBODY: Json = {"messages": [{"role": "system", "content": "hello"}]}
 @pytest.mark.parametrize("asked", [UNREADABLE, NOBODY, {"messages": []}], ids=["unreadable", "system", "none"])
 def test_without_a_message_only_the_request_is_looked_at(asked: Json) -> None:
     """No matcher on the latest message matches then, `has_image: false` neither; those on the request do."""
-    on_message: list[Json] = [{"has_image": False}, {"has_image": True}, {"content_regex": ""}]
+    on_message: list[Json] = [{"has_image": False}, {"has_image": True}, {"content_regex": "(?s).*"}]
     assert not any(hit(match, asked) for match in on_message)
     on_request: list[Json] = [{"has_tools": False}, {"model_pattern": ".*"}, {"content_token_count_min": 1}]
     assert all(hit(match, asked) for match in on_request)
@@ -386,3 +387,32 @@ def test_auto_does_not_make_names_known() -> None:
         request(body(profile="Auto"), config=routed())
     with pytest.raises(NotFound):
         request(body(model="Auto"), config=routed(unknown_model="reject"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("(a|aa)+$", "a" * 60 + "!"), (r"\s+$", " " * 300_000 + "x"), ("(x+x+)+y", "x" * 5_000)],
+)
+def test_a_pattern_that_takes_for_ever_matches_nothing(
+    pattern: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given up after 50 ms and said to the operator; nothing of the text is in the log."""
+    assert not hit({"content_regex": pattern}, body(text))
+    events = [record.message for record in caplog.records]
+    assert "auto-router-pattern-slow" in events or pattern == "(x+x+)+y", "the engine knows how to stop that one"
+    assert text[:20] not in caplog.text
+
+
+def test_an_empty_pattern_is_a_mistake() -> None:
+    """It would match everything, which nobody needs a pattern for."""
+    for name in ("content_regex", "model_pattern"):
+        with pytest.raises(ValidationError, match=f"auto_router.rules.0.match.{name}"):
+            hit({name: ""}, body())
+
+
+def test_a_default_of_one_s_own_is_before_the_bundled_one() -> None:
+    """Bundled rules say what images and code are; all else goes where the file says, not to `writing`."""
+    profiles = {name: {"routes": ["acme/small"]} for name in ("writing", "multi", "mine")}
+    for default, chosen in ((None, "auto:writing"), ("mine", "auto:default")):
+        limits = config(profiles=profiles, default_profile="mine", auto_router={"default": default})
+        assert request(body(model="auto"), config=limits).choice.rule == chosen

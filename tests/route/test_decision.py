@@ -71,7 +71,8 @@ def test_a_request_cap_is_held_against_the_projection(cap: str, left: list[str])
 
 def test_an_unknown_price_cannot_be_held_to_a_cap() -> None:
     """It is never $0."""
-    assert reasons(survey(known("a", None), request_cap_usd="100")) == {"a": "exceeds_request_cap"}
+    assert reasons(survey(known("a", None), request_cap_usd="100")) == {"a": "no_price"}
+    assert reasons(survey(known("a", None))) == {"a": None}
 
 
 @pytest.mark.case("A9")

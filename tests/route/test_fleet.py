@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -273,6 +273,7 @@ class Claims:
 
     answers: list[bool | StoreError]
     asked: int = 0
+    ended: list[tuple[str, int, int]] = field(default_factory=list)
 
     async def claim_probe(self, _route: str, *, now: int, until: int) -> bool:
         self.asked += 1
@@ -280,6 +281,10 @@ class Claims:
         if isinstance(answer, StoreError):
             raise answer
         return answer
+
+    async def end_probe(self, route: str, *, claimed_until: int, until: int) -> bool:
+        self.ended.append((route, claimed_until, until))
+        return True
 
 
 async def test_a_probe_is_asked_for_now_and_then() -> None:
@@ -307,6 +312,61 @@ async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, table: Tabl
     for at in (NOW, NOW + 1_000, NOW + 2_000):
         claimed = await asyncio.gather(*(fleet.claim_probe("a|m|", at, 1_000) for fleet in fleets))
         assert sum(claimed) == 1
+
+
+async def test_a_claim_ends_with_its_probe(table: Table) -> None:
+    """It lasts as long as a call may, and once that has ended for a pause alone; who has none ends none."""
+    one, other = Fleet(table, 0), Fleet(table, 0)
+    assert await one.claim_probe("a|m|", NOW, 300_000)
+    assert not await other.claim_probe("a|m|", NOW + 10_000, 300_000)
+    await other.end_probe("a|m|", NOW + 20_000, 1_000)
+    assert not await other.claim_probe("a|m|", NOW + 30_000, 300_000)
+    await one.end_probe("a|m|", NOW + 30_000, 5_000)
+    assert not await other.claim_probe("a|m|", NOW + 35_000 - 1, 300_000)
+    assert await Fleet(table, 0).claim_probe("a|m|", NOW + 35_000, 300_000)
+
+
+async def test_a_claim_that_has_run_out_is_not_ended_for_its_next_holder(table: Table) -> None:
+    """A router that comes back late leaves the other's alone."""
+    late, next_ = Fleet(table, 0), Fleet(table, 0)
+    assert await late.claim_probe("a|m|", NOW, 1_000)
+    assert await next_.claim_probe("a|m|", NOW + 1_000, 100_000)
+    await late.end_probe("a|m|", NOW + 2_000, 0)
+    assert not await Fleet(table, 0).claim_probe("a|m|", NOW + 3_000, 1_000)
+
+
+async def test_who_comes_at_once_waits_for_the_same_read() -> None:
+    """After a pause the view is old: twenty requests read it once, and all decide by the new one."""
+    asked = 0
+
+    async def slow() -> Item:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.05)
+        return item_of(NOW, [fact(NOW)])
+
+    store: Any = Replicas([slow] * 20)
+    fleet = Fleet(store, 1_000)
+    known = await asyncio.gather(*(fleet.snapshot(NOW + n) for n in range(20)))
+    assert asked == 1
+    assert {snapshot.as_of for snapshot in known} == {NOW}
+
+
+async def test_a_read_that_hangs_holds_up_one_request() -> None:
+    """The others wait a little and go by what is known."""
+    hang = asyncio.Event()
+
+    async def never() -> None:
+        await hang.wait()
+
+    store: Any = Replicas([never])
+    fleet = Fleet(store, 1_000)
+    first = asyncio.create_task(fleet.snapshot(NOW))
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(fleet.snapshot(NOW + 1), 5)).as_of == 0
+    assert not first.done()
+    hang.set()
+    await first
 
 
 async def test_own_facts_are_folded_in_their_order() -> None:

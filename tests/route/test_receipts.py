@@ -166,6 +166,7 @@ def test_the_views_age_is_told(as_of: int, age: float | None) -> None:
         "rule_fired": "default",
         "ruleset_hash": decided.ruleset_hash,
         "views_age_s": age,
+        "tool_loop": None,
         "dial": "cost",
         "quality_floor": None,
         "dial_stopped_by": "no_quality_floor",

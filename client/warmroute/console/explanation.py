@@ -15,7 +15,7 @@ def explanation(told: Mapping[str, Any]) -> RenderableType:
     decided = told.get("decided")
     if not decided:
         return Text(
-            f"{told.get('inference_id')} ended before a decision was made: its request was not understood."
+            f"{told.get('inference_id')} ended before a decision: its request was refused, or not understood."
         )
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in _COLUMNS:

@@ -172,7 +172,7 @@ def _hinted(request: Request) -> Request:
 
 def _broken(told: Mapping[str, Any]) -> ApiError:
     message = (
-        "The model is in a loop: it has called {tool_name!r} {repeat_count} times in a row with the same "
-        "arguments and result. Say something else to it, or start anew.".format_map(told)
+        "The model is in a loop: it has called {tool_name!r} at least {repeat_count} times in a row with the "
+        "same arguments and result. Say something else to it, or start anew.".format_map(told)
     )
     return ApiError(400, TOOL_LOOP, message, detail={"tool_loop": dict(told)}, should_retry=False)
