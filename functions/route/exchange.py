@@ -27,9 +27,9 @@ from route.config import Config
 from route.dialects.base import Dialect, Document, dump, parse_object
 from route.errors import ApiError
 from route.fleet import Fleet
-from route.guards.health import lease_ms, pause_ms
 from route.guards.tool_loop import TOOL_LOOP, guard_tool_loop
-from route.plan import Plan, make_plan, probing
+from route.plan import Plan, make_plan
+from route.probes import end_probe, with_probe
 from route.providers.base import Provider
 from route.receipts import answer_headers, make_receipt
 from route.request import Request, origin_of_refused, parse, parse_body
@@ -81,8 +81,8 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
         with leaving_a_row(key):
             request = guard_tool_loop(request)
         plan = await planned(router, request, arrived)
-        if not plan.refusal:
-            plan = await _with_probe(router.fleet, plan, request, arrived, inference_id)
+        with leaving_a_row(key):
+            plan = await with_probe(router.fleet, plan, arrived, inference_id)
     except ApiError as fault:
         is_loop = fault.code == TOOL_LOOP
         origin = replace(request.origin, tool_loop="break") if is_loop else request.origin
@@ -98,7 +98,7 @@ async def exchange(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) 
     exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
     served = await attempt_all(plan, exchanged, answer.headers)
     closing = capture.close(at=now_ms(), ending=served.ending, status=answer.status(served))
-    await asyncio.gather(closing, _end_probe(router.fleet, plan, request))
+    await asyncio.gather(closing, end_probe(router.fleet, plan))
     await answer.finish(served, await totals)
 
 
@@ -134,22 +134,6 @@ async def planned(router: Router, request: Request, now: int) -> Plan:
     snapshot, warm = await asyncio.gather(fleet.snapshot(now), fleet.warm_routes(origin.caller, origin.session))
     with leaving_a_row(request.key):
         return make_plan(request, router.config, snapshot, warm.items(), now)
-
-
-async def _with_probe(fleet: Fleet, plan: Plan, request: Request, now: int, inference_id: str) -> Plan:
-    """The plan that begins with a route whose turn it is to be tried, if this router may be the one to do it."""
-    profile = request.choice.profile
-    with leaving_a_row(request.key):
-        for route, probe in probing(plan, lambda key: fleet.may_ask(key, now)):
-            if await fleet.claim_probe(route, now, lease_ms(profile)):
-                log.info("health-probe", extra={"inference_id": inference_id, "route": route})
-                return probe
-    return plan
-
-
-async def _end_probe(fleet: Fleet, plan: Plan, request: Request) -> None:
-    if plan.probe:
-        await fleet.end_probe(plan.probe, now_ms(), pause_ms(request.choice.profile.health))
 
 
 def open_capture(router: Router, request: Request, plan: Plan, now: int, inference_id: str) -> Capture:

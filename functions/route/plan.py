@@ -14,6 +14,7 @@ from route.chain import Route, routes_of
 from route.config import Config
 from route.decided import Decided, Document
 from route.errors import ApiError
+from route.profiles import ProfileConfig
 from route.refusals import refusal_of
 from route.request import Request
 from route.surveying import Context, survey_of
@@ -38,6 +39,10 @@ class Plan:
     @property
     def routes(self) -> tuple[Route, ...]:
         return tuple(self.chain[place] for place in self.decided.decision.order)
+
+    @property
+    def profile(self) -> ProfileConfig:
+        return self.translator.request.choice.profile
 
     @property
     def probe(self) -> str | None:

@@ -87,6 +87,7 @@ def test_explain_as_json_is_the_router_s_document(house: House) -> None:
 
 
 def test_a_request_that_was_not_understood_has_no_decision(house: House) -> None:
+    """It says so, and that is no fault of the decision's."""
     code, out, _ = console("explain", asked(house, profile="nobody"), "--url", house.url, "--key", KEY)
     assert (code, "ended before a decision" in out) == (0, True)
 

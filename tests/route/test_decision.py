@@ -112,6 +112,7 @@ def test_what_never_succeeds_or_has_no_price_comes_last() -> None:
 
 
 def test_the_fastest_is_by_latency_and_the_unknown_last() -> None:
+    """A latency is a fact, none is no promise."""
     some = [known("a"), known("b", latency_ms=900), known("c", latency_ms=100)]
     assert order(survey(*some, order="fastest")) == ["c", "b", "a"]
 
@@ -123,6 +124,7 @@ def test_static_is_as_listed() -> None:
 
 
 def test_ties_go_to_quality_and_then_to_the_key() -> None:
+    """Of the same price the better one; of the same quality too the first by name, so that any config decides alike."""
     some = [known("z", quality=0.9), known("c"), known("b"), known("y", quality=0.95)]
     assert order(survey(*some, order="cheapest")) == ["y", "z", "b", "c"]
 
@@ -189,6 +191,7 @@ def test_every_gate_closes_with_its_reason(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", OPEN)
 def test_every_gate_opens_just_beside_it(reason: str) -> None:
+    """At the limit itself, with the permission, or once the time is up."""
     given, rules = OPEN[reason]
     assert order(survey(known("a", **given), **rules)) == ["a"]
 
@@ -271,6 +274,7 @@ def test_who_has_rested_is_not_first_but_by_a_probe(ill: dict[str, Any]) -> None
     assert order(rested) == ["b", "a"]
     assert order(with_probe(rested, "a|m|")) == ["a", "b"]
     assert rows(with_probe(rested, "a|m|"))["a"]["probe"] is True
+    assert Decided.of(with_probe(rested, "a|m|")).decision.rule_fired == "default+probe"
     assert to_be_tried(replace(rested, now=NOW - 1)) == []
     assert to_be_tried(survey(known("a", **ill, wait_until=NOW + 1))) == []
     assert to_be_tried(survey(known("a", **ill), health="off")) == []
@@ -292,6 +296,7 @@ def test_who_has_rested_is_before_who_rests() -> None:
 
 
 def test_nobody_is_probed_for_what_one_route_has_stored() -> None:
+    """The route that has rested would know nothing of it, and there is no second one to ask."""
     rested = survey(known("a", **DEGRADED), known("b"), asked=Asked(1, 1, one_route=True))
     assert (order(rested), to_be_tried(rested)) == (["b"], [])
 
@@ -377,6 +382,7 @@ def test_the_warm_route_is_left_when_it_is_down() -> None:
 
 
 def test_of_two_warm_routes_the_latest_counts() -> None:
+    """A session goes on where it last was, however long another cache lives."""
     some = [known("a"), known("b", warm_until=NOW + 99, warm_at=1), known("c", warm_until=NOW + 1, warm_at=2)]
     assert order(survey(*some)) == ["c", "a", "b"]
 
@@ -391,6 +397,7 @@ def test_of_two_warm_routes_the_latest_counts() -> None:
 )
 @pytest.mark.case("A8")
 def test_the_dial_moves_the_floor_by_a_tenth(dial: str, floor: float, stopped: str | None) -> None:
+    """Up for quality, down for cost, and nothing stops it inside the bounds."""
     found = floor_of(Rules(quality_floor=0.7, dial=dial))
     assert (found.quality, found.stopped_by) == (floor, stopped)
 
@@ -411,6 +418,7 @@ def test_the_dial_moves_the_floor_by_a_tenth(dial: str, floor: float, stopped: s
 def test_the_dial_stops_at_the_bounds_and_says_so(
     quality_floor: float | None, dial: str, floor: float | None, stopped: str | None
 ) -> None:
+    """At a bound, on the way to it, just inside it, and without a floor that it could move."""
     found = floor_of(Rules(quality_floor=quality_floor, dial=dial))
     assert (found.quality, found.stopped_by) == (floor, stopped)
 
@@ -426,6 +434,7 @@ def test_nothing_moves_the_caller_s_own_floor() -> None:
 @given(st.decimals("0.5", "0.85", places=2), st.sampled_from(["quality", "cost"]))
 @pytest.mark.case("A8")
 def test_a_turned_dial_differs_unless_a_bound_stops_it(floor: Any, dial: str) -> None:
+    """For any floor within the bounds, in both directions."""
     turned = floor_of(Rules(quality_floor=float(floor), dial=dial))
     assert (turned.quality != float(floor)) or turned.stopped_by == "floor_bounds"
     assert 0.5 <= (turned.quality or 0) <= 0.85
