@@ -42,3 +42,10 @@ def reasons(surveyed: Survey) -> dict[str, str | None]:
 
 def budget(spent: str, limit: str = "5") -> Budget:
     return Budget("provider:a", "month", limit, spent, Decimal(spent) >= Decimal(limit))
+
+
+UNHEALTHY: dict[str, Any] = {"health": "unhealthy", "rest_until": NOW}
+DEGRADED: dict[str, Any] = {"health": "degraded", "rest_until": NOW}
+"""Both have rested just now."""
+RESTING = {"rest_until": NOW + 1}
+WARM: dict[str, Any] = {"warm_until": NOW + 1, "warm_at": NOW - 9}
