@@ -23,6 +23,8 @@ def watching(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
         about = {"inference_id": fact.inference_id, "route": fact.route}
         if outcome := cache_outcome(fact):
             log.info("cache-observed", extra={**about, "outcome": outcome})
+        if fact.dropped:
+            log.info("capability-degraded", extra={**about, "dropped": list(fact.dropped)})
         if fact.kind is Kind.OUT_OF_MEMORY and profile.memory_pressure.action != "off":
             log.warning("memory-pressure-detected", extra=about)
         if before.state is not after.state:
