@@ -51,7 +51,7 @@ def explain(
     if as_json:
         print(json.dumps(told, indent=2, ensure_ascii=False))  # noqa: T201 - what it is for
     else:
-        Console().print(explanation(told))
+        Console().print(explanation(told), soft_wrap=True)
     if told.get("same") is False:
         raise typer.Exit(1)
 
