@@ -295,3 +295,21 @@ async def test_a_query_of_several_pages_is_read_whole(table: Table) -> None:
     assert [item["sk"] for item in await query()] == list("01234567")
     assert [item["sk"] for item in await query(limit=6)] == list("012345")
     assert [item["sk"] for item in await query(limit=2, scan_forward=False)] == ["7", "6"]
+
+
+async def test_of_many_claims_of_a_probe_one_holds(any_store_url: str) -> None:
+    """Until it ends, or runs out; and only its own holder can end it."""
+    async with fresh_table(any_store_url) as table:
+
+        async def claims(now: int) -> int:
+            each = (table.claim_probe("acme|small|", now=now, until=now + 1_000 + n) for n in range(20))
+            return sum(await asyncio.gather(*each))
+
+        assert await claims(NOW) == 1
+        assert await claims(NOW + 999) == 0
+        assert await claims(NOW + 1_020) == 1
+        assert not await table.end_probe("acme|small|", claimed_until=NOW + 1_000, until=0)
+        assert not await table.end_probe("other|small|", claimed_until=NOW, until=0)
+        assert await table.claim_probe("other|small|", now=NOW, until=NOW + 9)
+        assert await table.end_probe("other|small|", claimed_until=NOW + 9, until=NOW + 1)
+        assert await table.claim_probe("other|small|", now=NOW + 1, until=NOW + 9)
