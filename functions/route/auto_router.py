@@ -27,6 +27,9 @@ DEFAULT = "default"
 PATTERN_S = 0.05
 """A pattern that takes longer for some text matches nothing: it runs over what callers send, and all wait."""
 
+PATTERN_CHARS = 65_536
+"""How much of a text a pattern sees: within a run of one character the engine does not look at its clock."""
+
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 Flag = Annotated[bool, Field(strict=True)]
@@ -104,6 +107,10 @@ class AutoRouter(Strict):
         bundled = [rule for rule in BUNDLED if rule.profile in profiles]
         return self.rules or [rule for rule in bundled if not (self.default and rule is _ALWAYS)]
 
+    def fallback(self, profiles: Collection[str]) -> str | None:
+        """The profile of what no other rule takes; None where that is the file's default profile."""
+        return self.default or next((rule.profile for rule in self.effective(profiles) if rule is _ALWAYS), None)
+
 
 _ALWAYS = AutoRule(id="writing", profile="writing", match=Match.model_construct(model_pattern="(?s).*"))
 """Not checked, so that nothing is compiled before somebody asks for it."""
@@ -165,7 +172,7 @@ def _compiled(pattern: str) -> Any:
 
 def _finds(search: Callable[..., object], text: str) -> bool:
     try:
-        return search(text, timeout=PATTERN_S) is not None
+        return search(text, timeout=PATTERN_S, endpos=PATTERN_CHARS) is not None
     except TimeoutError:
         log.warning("auto-router-pattern-slow", extra={"limit_s": PATTERN_S})
         return False

@@ -85,7 +85,8 @@ def _named(name: str, rule: str, config: Config, subject: Subject) -> Choice | N
 
 def _chain(routes: tuple[str, ...], config: Config) -> ProfileConfig:
     """Routes that a request names itself, by the default profile's limits but for what chooses among routes."""
-    name = config.default_profile if config.default_profile in config.profiles else config.auto_router.default
+    is_auto = config.default_profile not in config.profiles
+    name = config.auto_router.fallback(config.profiles) if is_auto else config.default_profile
     limits = config.profiles[name] if name else ProfileConfig(routes=routes)
     named = {"routes": routes, "order": "static", "quality_floor": None, "latency_slo_ms": None, "adaptive": False}
     return limits.model_copy(update=named)

@@ -131,7 +131,7 @@ def _unpacked(packed: Mapping[str, Any]) -> Decision:
 
 
 def _said(values: Verdict | Floor) -> Document:
-    return {name: value for name, value in asdict(values).items() if value not in (None, False)}
+    return {name: value for name, value in asdict(values).items() if value is not None and value is not False}
 
 
 def _row(known: Known, verdict: Verdict, survey: Survey, floor: Floor, *, chosen: bool) -> Document:
@@ -167,7 +167,10 @@ def _free_at(known: Known, survey: Survey, verdict: Verdict) -> str | None:
     reason = verdict.reason or verdict.set_aside
     if reason == "memory_pressure":
         return iso(known.out_of_memory_until)
-    return iso(max(known.wait_until, known.rest_until, survey.now)) if reason == "cooling_down" else None
+    if reason != "cooling_down":
+        return None
+    rests = survey.rules.health == "skip" and known.health == "unhealthy"
+    return iso(max(known.wait_until, known.rest_until if rests else 0, survey.now))
 
 
 def decision_document(inference_id: str, plan: bytes) -> Document:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Mapping
 
 from ledger.folds import merge_all
@@ -27,6 +28,10 @@ PATIENCE_S = 0.25
 """A caller waits no longer for what only makes a better decision: another's read of the views, or a claim."""
 
 
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, zlib.error)
+"""What a snapshot may do to its reader that is none, or a newer router's."""
+
+
 class Fleet:
     """The router's window on the views. `refresh_ms`: how old a snapshot may be before it is read again."""
 
@@ -38,8 +43,8 @@ class Fleet:
         self._overlay = Overlay()
         self._leave_alone: dict[str, int] = {}
         """Until when (ms) not to ask for the probe of a route again."""
-        self._claims: dict[str, int] = {}
-        """Until when (ms) the claims of this router last."""
+        self._late: asyncio.Task[None] | None = None
+        self._has_read = False
 
     def add(self, *facts: Fact) -> None:
         """This instance's own facts, which the next decision already takes into account."""
@@ -51,30 +56,32 @@ class Fleet:
         """The last snapshot with every own fact so far, whatever its age."""
         return self._overlay.known
 
-    async def claim_probe(self, route: str, now: int, lease_ms: int) -> bool:
-        """Whether this router, of all of the fleet, may try a route now. Nobody else may for `lease_ms`, or until
-        `end_probe` says otherwise.
+    async def claim_probe(self, route: str, now: int, lease_ms: int) -> int | None:
+        """Until when (ms) this router alone of all the fleet may try a route, unless `end_probe` ends it sooner.
+
+        None when it may not.
         """
         if not self.may_ask(route, now):
-            return False
+            return None
         self._leave_alone[route] = now + min(lease_ms, ASK_AGAIN_MS)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                claimed = await self._table.claim_probe(route, now=now, until=now + lease_ms)
-        except (StoreError, TimeoutError) as error:
-            log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
-            return False
-        if claimed:
-            self._claims[route] = now + lease_ms
-        return claimed
+        until = now + lease_ms
+        asked = asyncio.create_task(self._table.claim_probe(route, now=now, until=until))
+        done, _ = await asyncio.wait([asked], timeout=PATIENCE_S)
+        if done and asked.exception() is None:
+            return until if asked.result() else None
+        # It may have been granted all the same, or be so in a moment: nobody would try the route in all that time.
+        self._late = asyncio.create_task(self._give_back(asked, route, until, now))
+        return None
 
-    async def end_probe(self, route: str, now: int, pause_ms: int) -> None:
-        """The probe has ended: others may try the route after a pause. Otherwise the claim ends by itself."""
-        claimed_until = self._claims.pop(route, None)
-        if claimed_until is None:
-            return
+    async def _give_back(self, asked: "asyncio.Task[bool]", route: str, until: int, now: int) -> None:
+        await asyncio.wait([asked])
+        log.warning("probe-unclaimed", extra={"route": route, "error": str(asked.exception() or "late")})
+        await self.end_probe(route, until, now)
+
+    async def end_probe(self, route: str, claimed_until: int, until: int) -> None:
+        """The claim lasts until another instant (ms). Where the store does not take it, it ends by itself."""
         try:
-            await self._table.end_probe(route, claimed_until=claimed_until, until=now + pause_ms)
+            await self._table.end_probe(route, claimed_until=claimed_until, until=until)
         except StoreError as error:
             log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
 
@@ -89,12 +96,18 @@ class Fleet:
             self._read_at = now
             self._reading = asyncio.create_task(self._refresh(now))
         if self._reading is not None and not self._reading.done():
-            # Who comes meanwhile waits for the same read, but for a store that hangs only the first one does.
-            await asyncio.wait([self._reading], timeout=None if is_due else PATIENCE_S)
+            # Who comes meanwhile waits for the same read; for a store that hangs only the first one does, and
+            # those who would know nothing at all, not even what has been spent.
+            must_wait = is_due or not self._has_read
+            await asyncio.wait([self._reading], timeout=None if must_wait else PATIENCE_S)
         return self._overlay.at(now)
 
     async def _refresh(self, now: int) -> None:
-        self._accept(await self._stored(), now)
+        try:
+            self._accept(await self._stored(), now)
+        except UNREADABLE as error:
+            log.error("views-unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - its kind says it
+        self._has_read = True
 
     async def _stored(self) -> Item | None:
         try:

@@ -97,20 +97,15 @@ def _sick_last(order: list[Known], survey: Survey) -> list[Known]:
     """
     if survey.rules.health != "skip":
         return order
-    proven = next((place for place, known in enumerate(order) if _is_proven(known)), 0)
-    leading = {known.route for known in order[:proven]}
+    healthy = next((place for place, known in enumerate(order) if known.health == "healthy"), 0)
+    leading = {known.route for known in order[:healthy]}
 
     def level(known: Known) -> int:
-        if _is_proven(known):
+        if known.health == "healthy" or known.probe:
             return 0
         return 2 if survey.now < known.rest_until else int(known.route in leading)
 
     return sorted(order, key=level)
-
-
-def _is_proven(known: Known) -> bool:
-    """Whether it may be first: it is healthy, or this request is to find out."""
-    return known.health == "healthy" or known.probe
 
 
 Demotion = Callable[[list[Known], Survey], list[Known]]

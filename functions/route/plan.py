@@ -25,7 +25,7 @@ from route.translate import Translator
 class Plan:
     """The routes to try, best first, the decision behind them, and how the request is said to each route.
 
-    `chain`: every candidate, in the order of the survey.
+    `chain`: every candidate, in the order of the survey. `claimed_until` (ms): of the route that it probes.
     `warnings` are for the log alone: `{"scope", "period", "spent_usd", "limit_usd"}`, amounts as text, of each
     budget with `action: warn` whose limit is reached and whose provider is among the routes.
     """
@@ -35,6 +35,7 @@ class Plan:
     translator: Translator
     refusal: ApiError | None = None
     warnings: tuple[dict[str, str | None], ...] = ()
+    claimed_until: int | None = None
 
     @property
     def routes(self) -> tuple[Route, ...]:

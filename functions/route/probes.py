@@ -1,6 +1,7 @@
 """Trying anew a route that has rested, or that nobody knows: one request of the whole fleet at a time."""
 
 import logging
+from dataclasses import replace
 
 from ledger.moments import now_ms
 from route.fleet import Fleet
@@ -19,16 +20,17 @@ async def with_probe(fleet: Fleet, plan: Plan, now: int, inference_id: str) -> P
         return plan
     lease_ms = _lease_ms(plan.profile)
     for route, probe in probing(plan, lambda key: fleet.may_ask(key, now)):
-        if await fleet.claim_probe(route, now, lease_ms):
+        claimed_until = await fleet.claim_probe(route, now, lease_ms)
+        if claimed_until is not None:
             log.info("health-probe", extra={"inference_id": inference_id, "route": route})
-            return probe
+            return replace(probe, claimed_until=claimed_until)
     return plan
 
 
 async def end_probe(fleet: Fleet, plan: Plan) -> None:
     """Its call has ended, or there was none: others may try after a pause."""
-    if plan.probe:
-        await fleet.end_probe(plan.probe, now_ms(), _pause_ms(plan.profile.health))
+    if plan.probe and plan.claimed_until is not None:
+        await fleet.end_probe(plan.probe, plan.claimed_until, now_ms() + _pause_ms(plan.profile.health))
 
 
 def _lease_ms(profile: ProfileConfig) -> int:

@@ -121,14 +121,14 @@ def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
         "eligible": False,
         "rejection_reason": "lossy_translation",
     }
-    row |= {"refused": ["tools[web_search]", "[/red]"]}
+    row |= {"refused": ["tools[web_search]", "[/red]", "\x1b]0;owned\x07\x1b[31m"]}
     told = {"inference_id": "inf_1", "same": True, "decided": {"order": [], "candidates": [row]}}
     told["decided"] |= {"rule_fired": "r", "ruleset_hash": "h", "dial": "cost"}  # type: ignore[operator]
     screen = Console(width=200)
     with screen.capture() as shown:
         screen.print(explanation(told))
     assert "a|llama3[instruct]|" in shown.get()
-    assert "(tools[web_search], [/red])" in shown.get()
+    assert "(tools[web_search], [/red], ?]0;owned??[31m)" in shown.get()
 
 
 def test_a_redirect_gets_no_key(house: House) -> None:

@@ -224,3 +224,11 @@ def test_a_cache_without_a_price_of_its_own_is_no_cheaper() -> None:
     """What is read from it costs what is sent."""
     plain = known("a", (2, 0), cache_read_per_mtok=None)
     assert dollars.cost_usd(plain, Asked(1000, 0), 1000) == dollars.cost_usd(plain, Asked(1000, 0))
+
+
+def test_a_probe_falls_back_to_who_is_healthy() -> None:
+    """Not to the other sick ones that were listed before it: one request probes one route."""
+    sick = [known(name, **UNHEALTHY) for name in "abcd"]
+    rested = survey(*sick, known("h"))
+    assert order(rested) == ["h", "a", "b", "c", "d"]
+    assert order(with_probe(rested, "a|m|")) == ["a", "h", "b", "c", "d"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.moments import iso
 from route import decision
 from route.decided import Decided, explain
 from route.gates import GATES, SOFT
@@ -164,3 +165,17 @@ def test_a_candidate_s_setup_is_in_the_hash_and_its_views_are_not() -> None:
     assert Decided.of(survey(known("a", setup="other"))).decision.ruleset_hash != plain
     seen: list[Known] = [known("a", count=9, latency_ms=9), known("a", **DEGRADED), known("a", **WARM)]
     assert {Decided.of(survey(one)).decision.ruleset_hash for one in seen} == {plain}
+
+
+def test_a_floor_of_nothing_is_a_floor() -> None:
+    """A caller may say 0: whoever has no known quality is out, and the stored decision says so too."""
+    told = Decided.of(survey(known("a"), known("b", quality=0.1), min_quality=0.0))
+    stored = Decided.unpack(told.pack())
+    assert (stored.document["quality_floor"], stored.document["order"]) == (0.0, ["b|m|"])
+    assert stored.document == told.document
+
+
+def test_a_rest_that_nobody_heeds_holds_nothing_up() -> None:
+    """With the guard off only the provider's own wish is told."""
+    ill = known("a", health="unhealthy", rest_until=NOW + 9_000, wait_until=NOW + 1_000)
+    assert rows(survey(ill, known("b"), health="off"))["a"]["free_at"] == iso(NOW + 1_000)

@@ -294,16 +294,35 @@ async def test_a_probe_is_asked_for_now_and_then() -> None:
     store: Any = Claims([False, True, True])
     fleet = Fleet(store, 0)
     claimed = [await fleet.claim_probe("a|m|", NOW + at, 60_000) for at in (0, 1, 4_999, 5_000, 9_999)]
-    assert (claimed, store.asked) == ([False, False, False, True, False], 2)
-    assert await fleet.claim_probe("b|m|", NOW, 1_000) is True
+    assert (claimed, store.asked) == ([None, None, None, NOW + 65_000, None], 2)
+    assert await fleet.claim_probe("b|m|", NOW, 1_000) == NOW + 1_000
 
 
 async def test_a_store_that_is_down_grants_no_probe() -> None:
     """The route rests on, and no request fails for it."""
     store: Any = Claims([StoreError("down"), True])
     fleet = Fleet(store, 0)
-    assert await fleet.claim_probe("a|m|", NOW, 1_000) is False
-    assert await fleet.claim_probe("a|m|", NOW + 1_000, 1_000) is True
+    assert await fleet.claim_probe("a|m|", NOW, 1_000) is None
+    assert await fleet.claim_probe("a|m|", NOW + 1_000, 1_000) == NOW + 2_000
+    assert store.ended == [("a|m|", NOW + 1_000, NOW)], "it may have been granted all the same"
+
+
+async def test_a_claim_that_comes_late_is_given_back() -> None:
+    """Its request has gone elsewhere by then: nobody would try the route for as long as it lasts."""
+    store: Any = Claims([])
+    granted = asyncio.Event()
+
+    async def late(_route: str, *, now: int, until: int) -> bool:
+        await granted.wait()
+        return True
+
+    store.claim_probe = late
+    fleet = Fleet(store, 0)
+    assert await fleet.claim_probe("a|m|", NOW, 60_000) is None
+    granted.set()
+    assert fleet._late is not None
+    await fleet._late
+    assert store.ended == [("a|m|", NOW + 60_000, NOW)]
 
 
 async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, table: Table) -> None:
@@ -311,7 +330,7 @@ async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, table: Tabl
     fleets = [Fleet(table, 0) for _ in range(20)]
     for at in (NOW, NOW + 1_000, NOW + 2_000):
         claimed = await asyncio.gather(*(fleet.claim_probe("a|m|", at, 1_000) for fleet in fleets))
-        assert sum(claimed) == 1
+        assert len([until for until in claimed if until]) == 1
 
 
 async def test_a_claim_ends_with_its_probe(table: Table) -> None:
@@ -319,9 +338,9 @@ async def test_a_claim_ends_with_its_probe(table: Table) -> None:
     one, other = Fleet(table, 0), Fleet(table, 0)
     assert await one.claim_probe("a|m|", NOW, 300_000)
     assert not await other.claim_probe("a|m|", NOW + 10_000, 300_000)
-    await other.end_probe("a|m|", NOW + 20_000, 1_000)
+    await other.end_probe("a|m|", NOW + 20_000, NOW + 21_000)
     assert not await other.claim_probe("a|m|", NOW + 30_000, 300_000)
-    await one.end_probe("a|m|", NOW + 30_000, 5_000)
+    await one.end_probe("a|m|", NOW + 300_000, NOW + 35_000)
     assert not await other.claim_probe("a|m|", NOW + 35_000 - 1, 300_000)
     assert await Fleet(table, 0).claim_probe("a|m|", NOW + 35_000, 300_000)
 
@@ -331,7 +350,7 @@ async def test_a_claim_that_has_run_out_is_not_ended_for_its_next_holder(table: 
     late, next_ = Fleet(table, 0), Fleet(table, 0)
     assert await late.claim_probe("a|m|", NOW, 1_000)
     assert await next_.claim_probe("a|m|", NOW + 1_000, 100_000)
-    await late.end_probe("a|m|", NOW + 2_000, 0)
+    await late.end_probe("a|m|", NOW + 1_000, NOW + 2_000)
     assert not await Fleet(table, 0).claim_probe("a|m|", NOW + 3_000, 1_000)
 
 
@@ -353,7 +372,7 @@ async def test_who_comes_at_once_waits_for_the_same_read() -> None:
 
 
 async def test_a_read_that_hangs_holds_up_one_request() -> None:
-    """The others wait a little and go by what is known."""
+    """The others wait a little and go by what is known. Where nothing is, not even what was spent, they wait."""
     hang = asyncio.Event()
 
     async def never() -> None:
@@ -362,8 +381,17 @@ async def test_a_read_that_hangs_holds_up_one_request() -> None:
     store: Any = Replicas([never])
     fleet = Fleet(store, 1_000)
     first = asyncio.create_task(fleet.snapshot(NOW))
+    second = asyncio.create_task(fleet.snapshot(NOW + 1))
+    await asyncio.wait([first, second], timeout=0.5)
+    assert not first.done()
+    assert not second.done()
+    hang.set()
+    await asyncio.gather(first, second)
+    hang.clear()
+    fleet._table = Replicas([never])  # type: ignore[assignment]
+    first = asyncio.create_task(fleet.snapshot(NOW + 2_000))
     await asyncio.sleep(0)
-    assert (await asyncio.wait_for(fleet.snapshot(NOW + 1), 5)).as_of == 0
+    assert (await asyncio.wait_for(fleet.snapshot(NOW + 2_001), 5)).as_of == 0
     assert not first.done()
     hang.set()
     await first
@@ -378,3 +406,12 @@ async def test_own_facts_are_folded_in_their_order() -> None:
     known = await fleet.snapshot(NOW + 20)
     assert known.health.get("acme|small|").first == (NOW + 10,)
     assert known == with_own(Snapshot(), [success, fault], NOW + 20)
+
+
+async def test_a_snapshot_that_nobody_can_read_is_said_to_be_one(caplog: pytest.LogCaptureFixture) -> None:
+    """A newer router's, or half of one: the last one stays in use, and the log says why."""
+    good, bad = item_of(NOW, [fact(NOW)]), item_of(NOW + 1, []) | {"blob": b"torn"}
+    fleet = Fleet(replicas(good, bad), 0)
+    for at in (NOW, NOW + 10):
+        assert (await fleet.snapshot(at)).as_of == NOW
+    assert [record.message for record in caplog.records] == ["views-unreadable"]

@@ -667,3 +667,5 @@ def test_who_names_a_route_is_held_to_the_default_limits(name: str) -> None:
     assert "acme/small" in profile.routes
     auto = config(profiles={"p": default}, default_profile="auto", auto_router={"default": "p"})
     assert request(body(model=name), config=auto).choice.profile.ledger == "strict"
+    bundled = config(profiles={"writing": default}, default_profile="auto")
+    assert request(body(model=name), config=bundled).choice.profile.ledger == "strict"

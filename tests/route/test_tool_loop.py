@@ -471,3 +471,18 @@ def test_the_end_says_what_all_of_it_says(dialect: Dialect, made: list[int], win
     assert isinstance(tail, NeutralRequest)
     assert isinstance(whole, NeutralRequest)
     assert detect(tail, guard) == detect(whole, guard)
+
+
+@given(st.integers(0, 9), st.integers(3, 8))
+def test_words_between_calls_are_no_calls(many: int, window: int) -> None:
+    """An assistant may write any number of items before each call: the end still holds the window."""
+    said: list[Json] = [{"role": "user", "content": "go"}]
+    for n in range(40):
+        said += [{"role": "assistant", "content": f"Hm {m}."} for m in range(many)]
+        said += [
+            {"type": "function_call", "call_id": f"c{n}", "name": "Read", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": f"c{n}", "output": "same"},
+        ]
+    tail = Reading(RESPONSES, _tail({"model": "", "input": said}, window)).neutral
+    assert isinstance(tail, NeutralRequest)
+    assert detect(tail, ToolLoopGuard(window=window)) == Loop("Read", window)

@@ -19,8 +19,12 @@ def explanation(told: Row) -> RenderableType:
             f"{told.get('inference_id')} ended before a decision: its request was refused, or not understood."
         )
     candidates = [line for place, row in _ranked(decided) for line in _paragraph(place, row)]
-    # As text: what a caller has named may look like markup.
-    return Group(*candidates, Text(), *map(Text, _lines(told, decided)))
+    return Group(*candidates, Text(), *map(_line, _lines(told, decided)))
+
+
+def _line(said: str, style: str = "") -> Text:
+    """As text, and printable: a caller has chosen some of it, which may look like markup or steer a terminal."""
+    return Text("".join(c if c.isprintable() else "?" for c in said), style=style)
 
 
 def _ranked(decided: Row) -> Iterable[tuple[str, Row]]:
@@ -32,9 +36,9 @@ def _ranked(decided: Row) -> Iterable[tuple[str, Row]]:
 
 
 def _paragraph(place: str, row: Row) -> Iterable[Text]:
-    yield Text(f"{place:3} {row['route']}", style="bold" if row["chosen"] else "")
-    yield Text(f"    {', '.join(_figures(row))}", style="dim")
-    yield from (Text(f"    {remark}") for remark in _remarks(row))
+    yield _line(f"{place:3} {row['route']}", "bold" if row["chosen"] else "")
+    yield _line(f"    {', '.join(_figures(row))}", "dim")
+    yield from (_line(f"    {remark}") for remark in _remarks(row))
 
 
 def _figures(row: Row) -> Iterable[str]:

@@ -143,10 +143,13 @@ def _tail(body: Document, window: int) -> Document:
     said, left = body.get(field), window * _MANY_AT_ONCE
     if not isinstance(said, list):
         return body
+    was_turn = False
     for place in range(len(said) - 1, -1, -1):
         entry = said[place] if isinstance(said[place], Mapping) else {}
         is_turn, is_call = entry.get("role") == "assistant", "call_id" in entry and "output" not in entry
-        left -= _MANY_AT_ONCE // 2 if is_turn else int(is_call)
+        # Several entries of the assistant in a row are one turn, and so are those before a call of its own.
+        left -= _MANY_AT_ONCE // 2 if is_turn and not was_turn else int(is_call)
+        was_turn = is_turn or (is_call and was_turn)
         if left < 0 and (is_turn or is_call):
             return {**body, field: said[place:]}
     return body
