@@ -174,9 +174,7 @@ def _free_at(known: Known, survey: Survey, verdict: Verdict) -> str | None:
 
 
 def decision_document(inference_id: str, plan: bytes) -> Document:
-    """What a caller can read of a decision: as decided, and as a dashboard shows it. Empty for what never had
-    one.
-    """
+    """What a caller can read of a decision: as decided, and as dashboards show it. Empty where there was none."""
     decided = Decided.unpack(plan).document if plan else {"candidates": [], "order": []}
     shown = [
         {"route": row["route"], "chosen": row["chosen"], "excluded": excluded(row)}
@@ -186,9 +184,7 @@ def decision_document(inference_id: str, plan: bytes) -> Document:
 
 
 def excluded(row: Mapping[str, Any]) -> str | None:
-    """Why a candidate is out: its explicit reason, else that it is not eligible or below the floor; None: it is
-    in.
-    """
+    """Why a candidate is out: its own reason, else that it is not eligible or below the floor. None: it is in."""
     if row.get("rejection_reason"):
         return str(row["rejection_reason"])
     if not row["eligible"]:

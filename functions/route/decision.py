@@ -38,9 +38,8 @@ class Verdict:
     """What was decided of one candidate. Amounts are exact dollars.
 
     `set_aside`: the soft reason of a route that is tried all the same, for want of any other.
-    `stay_usd` and `leave_usd` stand at the session's warm route: this request there, with what is cached read
-    from the
-    cache, and at the first other route, where nothing is.
+    `stay_usd` and `leave_usd` stand at the session's warm route: this request there, with what is cached read from
+    the cache, and at the first other route, where nothing is.
     """
 
     reason: str | None = None
@@ -98,16 +97,16 @@ def decide(survey: Survey) -> Decision:
 
 
 def _verdict(known: Known, reason: str | None, survey: Survey, warm: WarmRoute | None, *, aside: bool) -> Verdict:
-    is_warm = warm is not None and warm.route == known.route
+    hot = warm if warm and warm.route == known.route else None
     expected = expected_usd(known, survey)
     return Verdict(
         reason=None if aside else reason,
         set_aside=reason if aside else None,
         projected_usd=text(dollars.cost_usd(known, survey.asked)),
         expected_usd=None if expected is None else text(_rounded(expected)),
-        stay_usd=text(warm.stay_usd) if is_warm and warm else None,
-        leave_usd=text(warm.leave_usd) if is_warm and warm else None,
-        warm=is_warm and warm is not None and warm.is_worth_staying,
+        stay_usd=text(hot.stay_usd) if hot else None,
+        leave_usd=text(hot.leave_usd) if hot else None,
+        warm=hot is not None and hot.is_worth_staying,
     )
 
 

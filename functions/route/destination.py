@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ledger.items import ApiKey
-from ledger.moments import iso, period_end_ms
-from ledger.money import text as money
 from ledger.snapshot import Snapshot
 from route.auto_router import Subject
+from route.budgets import Books
 from route.choice import choose, default_choice
 from route.config import Config, ModelConfig, ProviderConfig
 from route.dialects.base import Dialect, Document, dump, text
-from route.errors import BadRequest, BudgetExceeded, Forbidden, NotFound
+from route.errors import BadRequest, Forbidden, NotFound
 from route.exchange import Incoming
 from route.paths import VERSION
 from route.profiles import ProfileConfig
@@ -80,12 +79,8 @@ def check_provider(provider: ProviderConfig, config: Config, snapshot: Snapshot,
     """Raises Forbidden or BudgetExceeded for one that may not be called. `now`: ms since the epoch."""
     if not provider.enabled:
         raise Forbidden("provider_disabled", f"The provider {provider.name} is disabled in this router.")
-    for budget in config.budgets:
-        spent = snapshot.spent_usd(budget.provider, budget.period, now)
-        if budget.provider == provider.name and budget.action == "skip" and spent >= budget.limit_usd:
-            told = {"scope": budget.scope, "period": budget.period, "spent_usd": money(spent)}
-            resets_at = iso(period_end_ms(budget.period, now))
-            raise BudgetExceeded(told | {"limit_usd": money(budget.limit_usd), "resets_at": resets_at})
+    if spent_out := Books(config.budgets, snapshot, now).spent_out(provider.name):
+        raise spent_out
 
 
 def destination_of(passing: Passing, document: Document, config: Config) -> Destination:

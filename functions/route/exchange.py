@@ -271,12 +271,12 @@ def _log_decision(plan: Plan, inference_id: str) -> None:
     for warning in plan.warnings:
         log.warning("budget-warning", extra=which | warning)
     if "+adaptive" in plan.rule_fired:
-        levels = {row["route"]: row["demotion"] for row in plan.candidates if "demotion" in row}
+        levels = {known.route: known.demotion for known, _ in plan.judged if known.demotion}
         log.info("adaptive-routing-applied", extra={**which, "levels": levels, "rule_fired": plan.rule_fired})
-    for row in plan.candidates:
-        if reason := row.get("rejection_reason"):
+    for known, verdict in plan.judged:
+        if reason := verdict.reason:
             event = _SKIP_EVENTS.get(reason, f"skip-{reason.replace('_', '-')}")
-            log.info(event, extra={**which, "route": row["route"], "rule_fired": plan.rule_fired})
+            log.info(event, extra={**which, "route": known.route, "rule_fired": plan.rule_fired})
 
 
 _SKIP_EVENTS: dict[str, Any] = {"budget_exhausted": "skip-budget-exceeded"}

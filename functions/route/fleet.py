@@ -104,17 +104,12 @@ class Fleet:
 
     async def _refresh(self, now: int) -> None:
         try:
-            self._accept(await self._stored(), now)
+            self._accept(await self._table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)), now)
+        except StoreError as error:
+            log.warning("views-unreadable", extra={"error": str(error)})
         except UNREADABLE as error:
             log.error("views-unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - its kind says it
         self._has_read = True
-
-    async def _stored(self) -> Item | None:
-        try:
-            return await self._table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK))
-        except StoreError as error:
-            log.warning("views-unreadable", extra={"error": str(error)})
-            return None
 
     def _accept(self, item: Item | None, now: int) -> None:
         # Reads are eventually consistent, and two may overtake each other: an earlier snapshot is an old one.

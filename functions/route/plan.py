@@ -13,10 +13,12 @@ from route import decision
 from route.chain import Route, routes_of
 from route.config import Config
 from route.decided import Decided, Document
+from route.decision import Verdict
 from route.errors import ApiError
 from route.profiles import ProfileConfig
 from route.refusals import refusal_of
 from route.request import Request
+from route.survey import Known
 from route.surveying import Context, survey_of
 from route.translate import Translator
 
@@ -49,6 +51,11 @@ class Plan:
     def probe(self) -> str | None:
         """The route that this request tries on behalf of the fleet."""
         return next((known.route for known in self.decided.survey.candidates if known.probe), None)
+
+    @property
+    def judged(self) -> Iterable[tuple[Known, Verdict]]:
+        """Each candidate, and what was decided of it."""
+        return zip(self.decided.survey.candidates, self.decided.decision.verdicts, strict=True)
 
     @property
     def candidates(self) -> list[Document]:
@@ -106,6 +113,6 @@ def _plan(decided: Decided, routes: Sequence[Route], context: Context) -> Plan:
 
 
 def _warnings(routes: Sequence[Route], context: Context) -> tuple[dict[str, str | None], ...]:
-    used = {route.provider.name for route in routes}
-    warning = [b for name in sorted(used) for b in context.budgets_of(name, "warn")]
-    return tuple(context.told(budget) for budget in warning if context.is_reached(budget))
+    used, books = {route.provider.name for route in routes}, context.books
+    warning = [b for name in sorted(used) for b in books.of(name, "warn")]
+    return tuple(books.told(budget) for budget in warning if books.is_reached(budget))

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from ledger.moments import iso, period_end_ms
 from route.chain import Route
 from route.decided import Document
-from route.errors import ApiError, BadRequest, BudgetExceeded
+from route.errors import ApiError, BadRequest
 from route.surveying import Context
 
 
@@ -16,8 +15,8 @@ def refusal_of(routes: Sequence[Route], rows: Sequence[Document], context: Conte
     told = list(zip(routes, rows, strict=True))
     reasons = [row.get("rejection_reason") for row in rows]
     for route, reason in zip(routes, reasons, strict=True):
-        if reason == "budget_exhausted":
-            return _spent_out(route.provider.name, context)
+        if reason == "budget_exhausted" and (spent_out := context.books.spent_out(route.provider.name)):
+            return spent_out
     if all(reason == "context_too_small" for reason in reasons):
         # Agents go by these words, and by this code, when they decide to compact their conversation.
         about = f"prompt is too long: about {context.request.input_tokens} tokens, for which no route has room"
@@ -31,12 +30,6 @@ def refusal_of(routes: Sequence[Route], rows: Sequence[Document], context: Conte
         hint = "Name a profile or another model instead of this one, or leave out what it cannot do."
         return ApiError(422, "no_eligible_route", f"{message} {hint}", should_retry=False)
     return ApiError(400, "no_eligible_route", message, should_retry=False)
-
-
-def _spent_out(provider: str, context: Context) -> BudgetExceeded:
-    budget = next(b for b in context.budgets_of(provider, "skip") if context.is_reached(b))
-    resets_at = iso(period_end_ms(budget.period, context.now))
-    return BudgetExceeded(context.told(budget) | {"resets_at": resets_at})
 
 
 def _reason(row: Document) -> str:

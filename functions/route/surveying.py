@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from ledger.folds import adaptive
@@ -11,8 +10,9 @@ from ledger.money import ZERO, text
 from ledger.prices import Price
 from ledger.snapshot import Snapshot
 from route.auto_router import AUTO
+from route.budgets import Books
 from route.chain import Route, is_allowed
-from route.config import BudgetConfig, Config
+from route.config import Config
 from route.dialects.neutral import Audio, File
 from route.digests import canonical, digest
 from route.dollars import RESERVED_OUTPUT_TOKENS
@@ -40,20 +40,9 @@ class Context:
     def profile(self) -> ProfileConfig:
         return self.request.choice.profile
 
-    def spent_usd(self, budget: BudgetConfig) -> Decimal:
-        return self.snapshot.spent_usd(budget.provider, budget.period, self.now)
-
-    def budgets_of(self, provider: str, action: str) -> list[BudgetConfig]:
-        return [b for b in self.config.budgets if b.provider == provider and b.action == action]
-
-    def is_reached(self, budget: BudgetConfig) -> bool:
-        """5.00 of 5 is."""
-        return self.spent_usd(budget) >= budget.limit_usd
-
-    def told(self, budget: BudgetConfig) -> dict[str, str | None]:
-        """A budget as callers and the log see it."""
-        figures = {"spent_usd": text(self.spent_usd(budget)), "limit_usd": text(budget.limit_usd)}
-        return {"scope": budget.scope, "period": budget.period, **figures}
+    @property
+    def books(self) -> Books:
+        return Books(self.config.budgets, self.snapshot, self.now)
 
 
 def survey_of(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> Survey:
@@ -198,9 +187,10 @@ def _of_session(route: Route, warm: Warm | None) -> dict[str, Any]:
 
 def _budget(provider: str, context: Context) -> Budget | None:
     """Of a provider's skipping budgets the one that has the least left, in whatever order they are listed."""
-    budgets = context.budgets_of(provider, "skip")
+    books = context.books
+    budgets = books.of(provider, "skip")
     if not budgets:
         return None
-    tightest = min(budgets, key=lambda b: (b.limit_usd - context.spent_usd(b), b.period, b.limit_usd))
-    limit, spent = str(text(tightest.limit_usd)), str(text(context.spent_usd(tightest)))
-    return Budget(tightest.scope, tightest.period, limit, spent, context.is_reached(tightest))
+    tightest = min(budgets, key=lambda b: (b.limit_usd - books.spent_usd(b), b.period, b.limit_usd))
+    limit, spent = str(text(tightest.limit_usd)), str(text(books.spent_usd(tightest)))
+    return Budget(tightest.scope, tightest.period, limit, spent, books.is_reached(tightest))
