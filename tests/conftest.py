@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import settings
 
-from ledger.table import Table
+from ledger.store.table import Table
 from local.stack import embedded_aws
 from tests.ledger.referee import NoReferee, referee
-from tests.ledger.store import fresh_table
+from tests.ledger.store.tables import fresh_table
 
 # A busy machine is no failure: how long an example takes says nothing about its rule.
 settings.register_profile("warmroute", deadline=None)

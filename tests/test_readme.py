@@ -5,7 +5,7 @@ import re
 import yaml
 
 from local.stack import ROOT
-from route.config import parse_config
+from route.config.file import parse_config
 
 BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 EXAMPLE = yaml.safe_load((ROOT / "warmroute.example.yaml").read_text())

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from ledger.folds import F, Fold, merge_all
 from ledger.folds.activity import Activity
+from ledger.folds.blocks.product import Product, unpack_part
 from ledger.folds.cache import CacheOutcomes
 from ledger.folds.cooldown import Cooldowns
 from ledger.folds.daily import DailyUsage
 from ledger.folds.health import Health
-from ledger.folds.product import Product, unpack_part
 from ledger.folds.route_stats import RouteStats
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend

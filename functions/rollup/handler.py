@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 
 from ledger.moments import now_ms
-from ledger.table import Table, open_table
+from ledger.store.table import Table, open_table
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from rollup.settings import Settings

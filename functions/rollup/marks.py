@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ledger.records import Item
-from ledger.table import Table
+from ledger.store.records import Item
+from ledger.store.table import Table
 from ledger.views import WATERMARK_KEY, ViewKey
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ledger.folds import Fold
 from ledger.items import Fact
 from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_between, next_minute
-from ledger.table import StoreError, Table
+from ledger.store.table import StoreError, Table
 from ledger.views import STEP_MINUTES, View, ViewItem, ViewKey, advance, derive
 from rollup.marks import SEALED, move_mark, read_mark
 from rollup.snapshot import pace_of, pace_since, write_snapshot

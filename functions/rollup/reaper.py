@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import minute_of, minutes_between, next_minute
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.table import StoreError, Table
+from ledger.store.table import StoreError, Table
 from rollup.marks import REAPED, move_mark, read_mark
 from rollup.together import Done, Incomplete, apart, together
 

@@ -22,8 +22,8 @@ from ledger.moments import (
     month_of,
     next_minute,
 )
-from ledger.records import FACTS_KEPT_S
-from ledger.table import StoreError, Table
+from ledger.store.records import FACTS_KEPT_S
+from ledger.store.table import StoreError, Table
 from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, day_sks, derive, minute_sks
 from rollup.marks import SEALED, read_mark
 from rollup.passes import START_MS, Place, facts_of, new_item

@@ -15,7 +15,7 @@ from ledger.items import Fact
 from ledger.keys import spend_pk, unescape
 from ledger.moments import DAY_MS, MINUTE_MS, day_of, minute_of, month_of
 from ledger.snapshot import Snapshot, SpendByPeriod, add_spend
-from ledger.table import Table
+from ledger.store.table import Table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewItem, ViewKey, day_sks, minute_sks
 
 SNAPSHOT_KEY = ViewKey(ROUTES_PK, SNAPSHOT_SK)

@@ -17,22 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.table import open_table
-from route.auth import OPERATOR, Keys
-from route.capabilities import load_bundled
-from route.counting import count_tokens
-from route.destination import Passing
-from route.dialects import BY_PATH, dialect_of, vendor_of
-from route.dialects.base import Dialect, dump
-from route.dialects.count_tokens import COUNT_TOKENS
-from route.errors import ApiError, NotFound, TooLarge
-from route.exchange import JSON, Incoming, Router, exchange, send_error
-from route.fleet import Fleet
-from route.passthrough import pass_through
-from route.paths import METHODS, VERSION
-from route.providers import KINDS
-from route.providers.base import Provider
-from route.reads import (
+from ledger.store.table import open_table
+from route.answering.sink import Sink
+from route.api.reads import (
     model_document,
     model_ids,
     models_document,
@@ -40,9 +27,22 @@ from route.reads import (
     read_explanation,
     read_session,
 )
+from route.calling.upstream import open_http
+from route.config.capabilities import load_bundled
+from route.dialects import BY_PATH, dialect_of, vendor_of
+from route.dialects.base import Dialect, dump
+from route.dialects.count_tokens import COUNT_TOKENS
+from route.errors import ApiError, NotFound, TooLarge
+from route.fleet.fleet import Fleet
+from route.inference.count_tokens import count_tokens
+from route.inference.handler import JSON, Incoming, Router, exchange, send_error
+from route.passthrough.destination import Passing
+from route.passthrough.handler import pass_through
+from route.passthrough.paths import METHODS, VERSION
+from route.providers import KINDS
+from route.providers.base import Provider
+from route.request.auth import OPERATOR, Keys
 from route.settings import Settings, settings_from_environment
-from route.sink import Sink
-from route.upstream import open_http
 
 log = logging.getLogger("warmroute.route")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.table import FACTS_TABLE, VIEWS_TABLE
-from route.config import Config, ConfigError, load_config
+from ledger.store.table import FACTS_TABLE, VIEWS_TABLE
+from route.config.file import Config, ConfigError, load_config
 
 DEFAULT_REQUEST_S = 600.0
 LEVEL_VARIABLE = "WARMROUTE_LOG_LEVEL"

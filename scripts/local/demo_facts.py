@@ -16,12 +16,12 @@ from ledger.items import Fact, Inference
 from ledger.keys import session_pk, spend_pk, unescape
 from ledger.moments import minute_of, minutes_between, month_of
 from ledger.snapshot import Snapshot
-from ledger.table import FACTS_TABLE, VIEWS_TABLE, Table, open_table
+from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, Table, open_table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.demo_stage import CALLER, DemoFault, Stage
 from local.demo_story import SESSION, Call, Chapter
-from route.config import BudgetConfig, load_config
-from route.decided import Decided
+from route.config.file import BudgetConfig, load_config
+from route.decision.stored import Decided
 
 ROLLUP_TIMEOUT_S = 20
 

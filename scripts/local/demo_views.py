@@ -9,7 +9,7 @@ from local.demo_checks import TOTALS, read_totals, session_totals
 from local.demo_facts import Readback
 from local.demo_print import Pages, dollars, route_name
 from local.demo_story import SESSION
-from route.config import BudgetConfig
+from route.config.file import BudgetConfig
 
 
 def show_views(pages: Pages, told: Readback) -> None:

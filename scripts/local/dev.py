@@ -18,13 +18,13 @@ from aiodynamo.models import RetryTimeout
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from local.stack import ROOT, create_tables, embedded_aws, free_port
 from rollup.handler import run_forever
 from rollup.passes import run_pass
 from route.app import create_app
-from route.auth import OPERATOR, digest_of
-from route.config import ConfigError, load_config
+from route.config.file import ConfigError, load_config
+from route.request.auth import OPERATOR, digest_of
 from route.settings import Settings, configure_logging, read_secrets
 
 EXAMPLES = """examples:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from ledger.items import ApiKey
 from ledger.moments import DAY_MS, now_ms
-from ledger.table import VIEWS_TABLE, StoreError, open_table
-from route.auth import digest_of
+from ledger.store.table import VIEWS_TABLE, StoreError, open_table
+from route.request.auth import digest_of
 
 EXAMPLES = """examples:
   scripts/key --caller alice --tenant acme --views-table warmroute-ViewsTable-1ABC

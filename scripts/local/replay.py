@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ledger import keys, records
+from ledger import keys
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import now_ms
 from ledger.outcomes import Kind
-from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store import records
+from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from rollup.reaper import LOST_AFTER_MS, close_lost
 from rollup.together import apart
 

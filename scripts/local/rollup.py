@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table as Grid
 
 from ledger.moments import DAY_MS, day_of, day_start_ms, iso, minute_start_ms, next_minute, now_ms
-from ledger.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
 from rollup.marks import REAPED
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap

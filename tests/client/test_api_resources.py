@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from ledger.items import ApiKey
-from ledger.table import Table
+from ledger.store.table import Table
 from local.vendor_suites import SUITES, CannotFetch, Run, model_names, run_against
-from route.auth import digest_of
+from route.request.auth import digest_of
 from tests.route.house import build_house
 
 # The keys that the suites' own fixtures send.

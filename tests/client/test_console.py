@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from ledger.items import ApiKey
-from ledger.table import Table
-from route.auth import digest_of
+from ledger.store.table import Table
+from route.request.auth import digest_of
 from tests.client.stand_in import StandIn
 from tests.fakes import Fail
 from tests.route.house import ALICE, House, build_house, model

@@ -126,7 +126,7 @@ def no_other_role_than_the_schedules(template: Template) -> None:
 def functions_run_on_arm_with_their_sizes(template: Template) -> None:
     """Memory is most of a routed request's price; 900 s is the platform's longest."""
     expected = {
-        "RouteFunction": ("route.runtime.handler", {"Ref": "RouteMemoryMb"}, 900),
+        "RouteFunction": ("route.hosting.runtime.handler", {"Ref": "RouteMemoryMb"}, 900),
         "RollupFunction": ("rollup.handler.handler", 256, 120),
     }
     for name, (handler, memory, timeout) in expected.items():

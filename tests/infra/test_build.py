@@ -58,7 +58,7 @@ def test_the_router_has_what_it_knows_of_models(project: Path, tmp_path: Path) -
     assert b"yaml_parser_initialize" in extension.read_bytes()  # linked in, not looked for on the platform
     for own in ("ledger", "route"):  # the zip's libraries are for another machine
         (tmp_path / own).symlink_to(route / own)
-    code = "from route.capabilities import BUNDLED, load_bundled; print(BUNDLED, len(load_bundled()))"
+    code = "from route.config.capabilities import BUNDLED, load_bundled; print(BUNDLED, len(load_bundled()))"
     command = [sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
     where, rules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert (where, int(rules) > 50) == (str(tmp_path / "route" / "data" / "capabilities.yaml"), True)

@@ -11,7 +11,7 @@ import json, os, runpy, sys
 sys.path.insert(0, {functions!r})
 os.environ.pop("AWS_LAMBDA_RUNTIME_API", None)
 try:
-    runpy.run_module("route.runtime", run_name="__main__", alter_sys=True)  # as the wrapper starts it
+    runpy.run_module("route.hosting.runtime", run_name="__main__", alter_sys=True)  # as the wrapper starts it
 except KeyError:
     pass  # no Runtime API to ask
 import route.app

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger import keys, records
+from ledger import keys
 from ledger.ids import SHARDS, new_inference_id, shard_of
 from ledger.items import Fact, State, pack_fact, pack_notes, unpack_fact
 from ledger.outcomes import Ending
+from ledger.store import records
 from ledger.views import derive
 from tests.ledger.make import FACTS, NAME, NOW, ORIGIN, fact, inference
 

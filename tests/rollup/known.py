@@ -10,7 +10,7 @@ from aiodynamo.errors import ValidationException
 
 from ledger.items import Fact
 from ledger.moments import minute_of
-from ledger.table import Table
+from ledger.store.table import Table
 
 
 def ask_known_minutes(patch: pytest.MonkeyPatch, facts: Iterable[Fact]) -> None:

@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 
 from ledger.moments import day_of, minute_of, now_ms
-from ledger.table import Table
+from ledger.store.table import Table
 from local.rollup import arguments, run
 from local.stack import ROOT
 from rollup.marks import SEALED, read_mark
 from rollup.reaper import LOST_AFTER_MS
 from rollup.settings import LAG_MS
 from tests.ledger.make import EARLY, MINUTE, NOW, fact, inference
-from tests.ledger.store import expected_views, merged_views
+from tests.ledger.store.tables import expected_views, merged_views
 
 
 async def rollup(url: str, table: Table, *arguments: str) -> tuple[int, str]:

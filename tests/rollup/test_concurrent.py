@@ -6,17 +6,17 @@ import sys
 import pytest
 
 from ledger.moments import day_of
-from ledger.table import Table
+from ledger.store.table import Table
 from local.stack import ROOT
 from rollup.passes import run_pass
 from rollup.rebuild import rebuild
 from tests.ledger.make import EARLY, MINUTE, NOW, fact, traffic
-from tests.ledger.store import beside, expected_views, fresh_table, interrupted_client, merged_views
+from tests.ledger.store.tables import beside, expected_views, fresh_table, interrupted_client, merged_views
 from tests.rollup.test_passes import put_all
 
 ONE_ROLLUP = """
 import asyncio, sys
-from ledger.table import open_table
+from ledger.store.table import open_table
 from rollup.passes import run_pass
 
 async def main(url, facts, views, first, last, every):

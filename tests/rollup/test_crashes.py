@@ -7,13 +7,13 @@ import pytest
 from ledger.items import State
 from ledger.moments import day_of, minute_of
 from ledger.outcomes import Ending
-from ledger.table import StoreError, Table
+from ledger.store.table import StoreError, Table
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
 from rollup.reaper import LOST_AFTER_MS, reap
 from rollup.rebuild import rebuild
 from tests.ledger.make import EARLY, MINUTE, NOW, fact, inference, traffic
-from tests.ledger.store import Writes, beside, dying_client, expected_views, fresh_table, merged_views
+from tests.ledger.store.tables import Writes, beside, dying_client, expected_views, fresh_table, merged_views
 from tests.rollup.test_passes import put_all, snapshot_of
 
 LANDS = pytest.mark.parametrize("lands", [False, True], ids=["before", "after"])

@@ -13,7 +13,7 @@ import pytest
 from ledger.items import Fact
 from ledger.moments import now_ms
 from ledger.outcomes import Ending
-from ledger.table import StoreError, Table, open_table
+from ledger.store.table import StoreError, Table, open_table
 from ledger.views import SpendDay, ViewKey
 from local.stack import ROOT
 from rollup import handler as rim
@@ -22,7 +22,7 @@ from rollup.passes import PassIncomplete, PassReport
 from rollup.reaper import ReapReport
 from rollup.settings import LAG_MS, Settings
 from tests.ledger.make import NOW, fact, inference
-from tests.ledger.store import Writes, beside, dying_client, expected_views, merged_views
+from tests.ledger.store.tables import Writes, beside, dying_client, expected_views, merged_views
 from tests.rollup.known import refusing_client
 
 ONE_RUN = """

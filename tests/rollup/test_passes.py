@@ -16,14 +16,14 @@ from ledger.keys import session_pk, spend_pk
 from ledger.moments import day_of, day_start_ms, minute_of
 from ledger.outcomes import Ending
 from ledger.snapshot import Snapshot
-from ledger.table import StoreError, Table
+from ledger.store.table import StoreError, Table
 from ledger.views import RouteDay, ViewKey, day_sk
 from rollup.marks import SEALED, read_mark
 from rollup.passes import GRACE_MS, START_MS, PassIncomplete, PassReport, run_pass
 from rollup.snapshot import SNAPSHOT_KEY
 from rollup.together import GIVE_UP
 from tests.ledger.make import MINUTE, NOW, ORIGIN, fact, in_order, traffic
-from tests.ledger.store import beside, expected_views, merged_views, stored_views
+from tests.ledger.store.tables import beside, expected_views, merged_views, stored_views
 from tests.rollup.known import refusing_client
 
 

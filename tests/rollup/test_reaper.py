@@ -14,12 +14,12 @@ from ledger.folds.spend import Spend
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import minute_of
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.table import Table
+from ledger.store.table import Table
 from rollup.marks import REAPED, move_mark, read_mark
 from rollup.passes import run_pass
 from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from tests.ledger.make import MINUTE, NOW, fact, inference
-from tests.ledger.store import beside, expected_views, fresh_table, interrupted_client, merged_views
+from tests.ledger.store.tables import beside, expected_views, fresh_table, interrupted_client, merged_views
 from tests.rollup.known import refusing_client
 
 LATER = NOW + LOST_AFTER_MS

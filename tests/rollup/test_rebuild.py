@@ -7,14 +7,14 @@ import pytest
 
 from ledger.keys import scopes, spend_pk
 from ledger.moments import DAY_MS, day_of, minute_start_ms
-from ledger.records import FACTS_KEPT_S
-from ledger.table import Table
+from ledger.store.records import FACTS_KEPT_S
+from ledger.store.table import Table
 from ledger.views import RouteMinute, SpendDay, ViewItem, ViewKey, day_sk, minute_sk
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
 from rollup.rebuild import SCOPE_KINDS, rebuild
 from tests.ledger.make import EARLY, MINUTE, fact, traffic
-from tests.ledger.store import beside, expected_views, merged_views, stored_views
+from tests.ledger.store.tables import beside, expected_views, merged_views, stored_views
 from tests.rollup.known import ask_known_minutes
 from tests.rollup.test_passes import put_all, snapshot_of
 

@@ -16,18 +16,19 @@ import orjson
 import pytest
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from ledger import keys, records
+from ledger import keys
 from ledger.items import Inference, State
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.records import Item
-from ledger.table import Table
+from ledger.store import records
+from ledger.store.records import Item
+from ledger.store.table import Table
 from ledger.usage import Usage
 from local.replay import Found, Replay
 from local.stack import ROOT, create_tables
 from rollup.reaper import LOST_AFTER_MS, close_lost, reap
-from route.capture import _plain
-from route.config import Config
+from route.config.file import Config
+from route.recording.recorder import _plain
 from route.settings import Settings
 from tests.fakes import Fail
 from tests.ledger.make import NOW, fact, inference

@@ -16,12 +16,12 @@ from ledger.folds.tools import ToolEvidence
 from ledger.moments import DAY_MS, day_of, day_start_ms, minute_of
 from ledger.outcomes import Kind
 from ledger.snapshot import Snapshot, add_facts, with_own
-from ledger.table import Table
+from ledger.store.table import Table
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
 from rollup.snapshot import SNAPSHOT_KEY, _blob, write_snapshot
 from tests.ledger.make import EARLY, MINUTE, NOW, ORIGIN, fact, in_order, traffic
-from tests.ledger.store import beside, stored_views
+from tests.ledger.store.tables import beside, stored_views
 from tests.rollup.known import ask_known_minutes
 from tests.rollup.test_passes import put_all, snapshot_of
 

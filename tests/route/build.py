@@ -13,11 +13,11 @@ from ledger.items import ApiKey
 from ledger.moments import day_of, month_of
 from ledger.money import usd
 from ledger.snapshot import Snapshot
-from route.config import Config
+from route.config.file import Config
 from route.dialects.base import Dialect, Reader
 from route.dialects.chat import CHAT
-from route.plan import Plan, make_plan
-from route.request import Request, parse
+from route.planning.plan import Plan, make_plan
+from route.request.parse import Request, parse
 from tests.ledger.make import NOW
 
 Json = dict[str, Any]

@@ -12,9 +12,10 @@ from typing import Any, Self
 import httpx2
 
 from ledger.items import Fact, Inference
-from ledger.table import Table
+from ledger.store.table import Table
 from route.wire import INFERENCE_ID_HEADER
-from tests.route.heard import (
+from tests.route.house import House, model
+from tests.route.whole.heard import (
     Heard,
     added_chunks,
     added_events,
@@ -23,7 +24,6 @@ from tests.route.heard import (
     messages_heard,
     responses_heard,
 )
-from tests.route.house import House, model
 
 Json = dict[str, Any]
 DIALECTS = ("chat", "messages", "responses")

@@ -16,16 +16,16 @@ from starlette.applications import Starlette
 
 from ledger.items import ApiKey, Fact, Inference
 from ledger.moments import now_ms
-from ledger.records import item_fact, item_inference
 from ledger.snapshot import Snapshot
-from ledger.table import Table, open_table
+from ledger.store.records import item_fact, item_inference
+from ledger.store.table import Table, open_table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.stack import create_tables, free_port
 from rollup.passes import run_pass
 from route.app import create_app
-from route.auth import digest_of
-from route.config import Config
-from route.fleet import Fleet
+from route.config.file import Config
+from route.fleet.fleet import Fleet
+from route.request.auth import digest_of
 from route.settings import Settings
 from tests.fakes import Provider
 

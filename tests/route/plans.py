@@ -6,8 +6,8 @@ from typing import Any
 
 from ledger.items import Fact
 from ledger.snapshot import Snapshot, add_facts
-from route.config import Config
-from route.plan import Plan
+from route.config.file import Config
+from route.planning.plan import Plan
 from tests.ledger.make import NOW, ORIGIN, fact
 from tests.route.build import Json, config, model, provider
 

@@ -26,7 +26,7 @@ from route.errors import (
     TooLarge,
     Unauthenticated,
 )
-from route.receipts import answer_headers
+from route.inference.receipts import answer_headers
 from tests.route.build import ROLE, TEXT_START, delta, message_start, says
 
 ID = "inf_018f"

@@ -9,7 +9,7 @@ import pytest
 
 from local.stack import ROOT
 from route.app import create_app
-from route.config import ConfigError
+from route.config.file import ConfigError
 from route.settings import configure_logging, read_secrets, settings_from_environment
 
 ENVIRONMENT = {

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.route.calling.little_server import Got, LittleServer, Reply
 from tests.route.house import ALICE, House, build_house, model
-from tests.route.little_server import Got, LittleServer, Reply
 
 
 class Vendors:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from operator import add
 from typing import Any, Self
 
-from ledger.folds.bounded import OTHERS, bounded
-from ledger.folds.sketch import Durations
+from ledger.folds.blocks.bounded import OTHERS, bounded
+from ledger.folds.blocks.sketch import Durations
 from ledger.items import Fact
 from ledger.money import ZERO
 from ledger.outcomes import Ending

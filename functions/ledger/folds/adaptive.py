@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from ledger.folds.keyed import Keyed
+from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
 from ledger.moments import MINUTE_MS, SECOND_MS
 

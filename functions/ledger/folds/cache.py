@@ -5,7 +5,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Self
 
-from ledger.folds.keyed import Keyed
+from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ledger.folds.keyed import Keyed
+from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
 from ledger.outcomes import Kind
 

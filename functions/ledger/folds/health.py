@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from ledger.folds.keyed import Keyed
+from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
 
 THRESHOLD = 3

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from ledger.folds import merge_all
-from ledger.folds.bounded import OTHERS, bounded
-from ledger.folds.keyed import Keyed
-from ledger.folds.sketch import Durations
+from ledger.folds.blocks.bounded import OTHERS, bounded
+from ledger.folds.blocks.keyed import Keyed
+from ledger.folds.blocks.sketch import Durations
 from ledger.items import Fact
 from ledger.money import mean
 from ledger.routes import parse_route_key, route_key

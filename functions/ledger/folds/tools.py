@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from ledger.folds.keyed import Keyed
+from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
 from ledger.moments import MINUTE_MS
 

@@ -16,15 +16,15 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ledger.moments import now_ms
-from route.config import ConfigError, ModelConfig, ProviderConfig
+from route.config.file import ConfigError, ModelConfig, ProviderConfig
 from route.dialects import BY_NAME
 from route.dialects.base import BadAnswer, Document, dump, mapping, parse_object, text
 from route.dialects.sse import encode
 from route.errors import ApiError
 from route.providers.anthropic import DEFAULT_VERSION
 from route.providers.base import Decode, Outgoing, Provider, Refused, Unreachable
+from route.providers.error_body import said
 from route.providers.eventstream import CONTENT_TYPE, Frame, Frames
-from route.said import said
 
 VERSION = "bedrock-2023-05-31"
 """The only version of every model there. Anthropic's 2026-10-21 takes fields away and adds none, so that a request

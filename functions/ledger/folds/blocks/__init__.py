@@ -1,0 +1,1 @@
+"""What folds are made of: maps by key, bounded maps, products of folds, and sketches of durations."""

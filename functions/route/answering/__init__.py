@@ -1,0 +1,1 @@
+"""The caller's end of the connection, and what is sent on it."""

@@ -1,0 +1,1 @@
+"""The YAML file as checked values, and what follows from it alone."""

@@ -1,0 +1,312 @@
+"""The YAML file: providers, profiles, budgets. Unknown keys are refused and every name is checked at load."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from ledger.prices import Price
+from route.config.capabilities import Capabilities, CapabilityRule
+from route.config.profiles import ProfileConfig
+from route.config.values import Money, Name, Seconds, Share, Strict, Whole
+from route.request.auto_router import AUTO, AutoRouter
+
+_SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
+KindName = Literal["openai_compat", "anthropic", "bedrock", "bedrock_mantle"]
+KINDS: tuple[str, ...] = get_args(KindName)
+_BY_REGION = ("bedrock", "bedrock_mantle")
+"""Kinds whose address follows from an AWS region."""
+
+_SCOPE = re.compile(r"^provider:(?P<name>.+)$")
+
+
+class ConfigError(Exception):
+    """The file cannot be used. The message has one line per fault, each with the path of its key."""
+
+
+class PriceConfig(Strict):
+    """Dollars per million tokens. Cache rates default to 0.10, 1.25 and 2.0 times the input rate."""
+
+    input_per_mtok: Money
+    output_per_mtok: Money
+    cache_read_per_mtok: Money | None = None
+    cache_write_per_mtok: Money | None = None
+    cache_write_1h_per_mtok: Money | None = None
+
+    def price(self) -> Price:
+        return Price(**self.model_dump())
+
+
+Alias = Annotated[str, Field(min_length=1, max_length=256)]
+DialectName = Literal["chat", "messages", "responses", "embeddings", "count_tokens"]
+_NEVER_EXTRA = frozenset({"model", "messages", "input", "stream"})
+FilterName = Literal["strip_thinking", "strip_stop_markers"]
+
+
+class ModelConfig(Strict):
+    """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire.
+
+    `dialects`: those in which this model is served, where it is not all of its provider's. `extra_body` is added
+    to each request's body; `append_system_prompt` to its system prompt; `timeout_s` is an attempt's deadline,
+    where it is sooner than the profile's. `output_filters` and `repair_tool_calls` change its answers.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    wire_model: Annotated[str, Field(min_length=1)] = ""
+    price: PriceConfig | None = None
+    quality: Share | None = None
+    context_tokens: Annotated[Whole, Field(gt=0)] | None = None
+    max_output_tokens: Annotated[Whole, Field(gt=0)] | None = None
+    capabilities: Capabilities = Capabilities()
+    dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    append_system_prompt: str = ""
+    timeout_s: Seconds | None = None
+    output_filters: tuple[FilterName, ...] = ()
+    repair_tool_calls: bool = False
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(_NEVER_EXTRA & value.keys()):
+            raise ValueError(f"{', '.join(taken)}: what the caller says, or the route, cannot be replaced")
+        return value
+
+    @property
+    def on_wire(self) -> str:
+        return self.wire_model or self.model
+
+
+class ProviderConfig(Strict):
+    """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin.
+
+    `dialects`: those that it speaks, where it is not all that its kind can. `region`: of a Bedrock one.
+    `paid`: its routes are passed over unless the profile, or the file, says `allow_paid`.
+    """
+
+    name: Name
+    kind: KindName
+    base_url: str = ""
+    api_key: str | None = None
+    dialects: Annotated[tuple[DialectName, ...], Field(min_length=1)] | None = None
+    region: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    enabled: bool = True
+    subscription: bool = False
+    paid: Annotated[bool, Field(strict=True)] = False
+    models: tuple[ModelConfig, ...]
+
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s]+", value):
+            raise ValueError("must be an http or https URL")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _address(self) -> Self:
+        if not self.base_url and self.kind not in _BY_REGION:
+            raise ValueError("base_url: missing (only a bedrock provider has one by its region)")
+        if self.region and self.kind not in _BY_REGION:
+            raise ValueError("region: only a bedrock provider has one")
+        return self
+
+    @field_validator("api_key")
+    @classmethod
+    def _reference(cls, value: str | None) -> str | None:
+        if value is not None and not _SECRET.match(value):
+            # The value is not repeated: it may be a key that was pasted here.
+            raise ValueError(
+                "must be a reference: env:NAME, ssm:NAME or secretsmanager:NAME, never the key itself"
+            )
+        return value
+
+
+class BudgetConfig(Strict):
+    """A limit on what one provider may cost per UTC day or month.
+
+    `skip`: routes of that provider are passed over from the moment the spend reaches the limit. `warn`: they
+    are used all the same, and each request that may use them says so in the log.
+    `mode: hard` also holds over models without a price, which then cannot be called; a soft one, which only knows
+    what has been spent, may not stand over any.
+    """
+
+    scope: str
+    period: Literal["day", "month"]
+    limit_usd: Money
+    action: Literal["warn", "skip"] = "skip"
+    mode: Literal["soft", "hard"] = "soft"
+
+    @field_validator("scope")
+    @classmethod
+    def _scope(cls, value: str) -> str:
+        if not _SCOPE.match(value):
+            raise ValueError("must be provider:NAME (budgets of other scopes are not enforced yet)")
+        return value
+
+    @property
+    def provider(self) -> str:
+        return self.scope.removeprefix("provider:")
+
+
+class Config(Strict):
+    """The whole file, checked.
+
+    `allow_paid`: for profiles that do not say. `mode_aliases`: the profile of each mode that callers may ask for.
+    """
+
+    providers: Annotated[tuple[ProviderConfig, ...], Field(min_length=1)]
+    profiles: Annotated[dict[Name, ProfileConfig], Field(min_length=1)]
+    budgets: tuple[BudgetConfig, ...] = ()
+    aliases: dict[Alias, str] = Field(default_factory=dict)
+    mode_aliases: dict[Alias, str] = Field(default_factory=dict)
+    auto_router: AutoRouter = AutoRouter()
+    capabilities: tuple[CapabilityRule, ...] = ()
+    pass_through: bool = True
+    default_profile: str
+    allow_paid: Annotated[bool, Field(strict=True)] = False
+    unknown_model: Literal["default", "reject"] = "default"
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterable[str]:
+        """Names that lead nowhere and names that are there twice, each with its path."""
+        yield from self._provider_faults()
+        yield from self._profile_faults()
+        yield from self._budget_faults()
+        for alias, target in self.aliases.items():
+            if target not in self.choosable and target not in self.routes:
+                yield f"aliases.{alias}: {target!r} is neither a profile nor a route"
+        for mode, target in self.mode_aliases.items():
+            if target not in self.choosable:
+                yield f"mode_aliases.{mode}: no profile {target!r}"
+        for i, rule in enumerate(self.capabilities):
+            if rule.kind is not None and rule.kind not in KINDS:
+                yield f"capabilities.{i}.kind: no kind {rule.kind!r}; there are {', '.join(KINDS)}"
+        if self.default_profile not in self.choosable:
+            yield f"default_profile: no profile {self.default_profile!r}"
+        is_default = self.default_profile == AUTO and AUTO not in self.profiles
+        yield from self.auto_router.faults(self.profiles, is_default=is_default)
+
+    def _provider_faults(self) -> Iterable[str]:
+        yield from (f"providers: {name!r} is there twice" for name in _twice(p.name for p in self.providers))
+        for i, provider in enumerate(self.providers):
+            twice = _twice(model.model for model in provider.models)
+            yield from (f"providers.{i}.models: {name!r} is there twice" for name in twice)
+
+    def _profile_faults(self) -> Iterable[str]:
+        routes = self.routes
+        for name, profile in self.profiles.items():
+            yield from (f"profiles.{name}.routes: {r!r} is there twice" for r in _twice(profile.routes))
+            for i, route in enumerate(profile.routes):
+                if route not in routes:
+                    yield f"profiles.{name}.routes.{i}: no route {route!r}; there are {', '.join(sorted(routes))}"
+
+    def _budget_faults(self) -> Iterable[str]:
+        names = [provider.name for provider in self.providers]
+        for i, budget in enumerate(self.budgets):
+            if budget.provider not in names:
+                yield f"budgets.{i}.scope: no provider {budget.provider!r}"
+            if budget.mode == "soft":
+                yield from (f"budgets.{i}.scope: {fault}" for fault in self._unpriced(budget.provider))
+
+    def _unpriced(self, name: str) -> Iterable[str]:
+        """Why a provider's spend would not be known, and so no budget held."""
+        for i, provider in enumerate(self.providers):
+            if provider.name == name and not provider.subscription:
+                unpriced = (f"providers.{i}.models.{j}" for j, m in enumerate(provider.models) if m.price is None)
+                yield from (f"the spend would not be known, since {path} has no price" for path in unpriced)
+
+    @property
+    def choosable(self) -> set[str]:
+        """What a caller may name as a profile: the file's, and `auto`, which stands for rules unless it is one."""
+        return {*self.profiles, AUTO}
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """What others have made of this file and need again for each request, by a name of theirs."""
+        return {}
+
+    @cached_property
+    def routes(self) -> dict[str, tuple[ProviderConfig, ModelConfig]]:
+        """Every route by its config name, `provider/model`."""
+        return {f"{p.name}/{m.model}": (p, m) for p in self.providers for m in p.models}
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+class _Twice(yaml.MarkedYAMLError):
+    """YAML would take the last of two equal keys and drop the first in silence."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without keys that are there twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise _Twice(problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark)
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
+
+def _place_of(error: yaml.YAMLError) -> str:
+    """Line, column and fault. The line itself is not repeated: it may hold a key."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return ""
+    mark = error.problem_mark
+    quotes_nothing = isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError | _Twice)
+    return f" at line {mark.line + 1}, column {mark.column + 1}" + (f": {error.problem}" if quotes_nothing else "")
+
+
+def parse_config(text: str) -> Config:
+    """The file's text, checked. ConfigError with the path of each faulty key."""
+    try:
+        document: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not YAML{_place_of(error)}") from None
+    except ValueError:
+        raise ConfigError("not YAML: it has a date or a number that there is not") from None
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        # The input is left out on purpose: it may hold a key.
+        raise ConfigError("\n".join(_told(error))) from None
+
+
+def _told(error: ValidationError) -> Iterable[str]:
+    """One line a fault. A list whose items are all faulty is not empty for that, and YAML knows no tuples."""
+    faults = error.errors(include_input=False)
+    for fault in faults:
+        where = fault["loc"]
+        is_echo = fault["type"] == "too_short" and any(
+            len(other["loc"]) > len(where) and other["loc"][: len(where)] == where for other in faults
+        )
+        if not is_echo:
+            said = "must be a list" if fault["type"] == "tuple_type" else fault["msg"]
+            yield f"{'.'.join(map(str, where)) or '(file)'}: {said}"
+
+
+def load_config(path: Path) -> Config:
+    """From a file. ConfigError names the file too."""
+    try:
+        return parse_config(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}:\n{error}") from None

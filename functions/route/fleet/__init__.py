@@ -1,0 +1,1 @@
+"""What all routers know together, with this one's own newest facts on top."""

@@ -1,0 +1,1 @@
+"""How the ASGI app meets the platform that it runs on."""

@@ -1,0 +1,1 @@
+"""One inference, from the request as it came to the receipt."""

@@ -1,0 +1,1 @@
+"""What is written to the ledger about one inference, and when."""

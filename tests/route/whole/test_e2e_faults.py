@@ -1,0 +1,408 @@
+"""The rim, end to end: hostile requests, callers who leave, a store that is down, a router that is killed."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ledger.items import ApiKey, Fact, Inference, State
+from ledger.moments import now_ms
+from ledger.outcomes import Ending, Kind, Outcome
+from ledger.store.table import Table
+from local.stack import ROOT, free_port, stop, wait_for
+from rollup.reaper import reap
+from route.request.auth import digest_of
+from tests.fakes import Answer, Fail, Hang, Wait
+from tests.route.house import ALICE, House, build_house, config_document
+
+HI: list[Any] = [{"role": "user", "content": "hi"}]
+CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"\xff\xfe",
+        b'{"messages": NaN}',
+        b'{"model": "chat"}',
+        b'{"model": "chat", "messages": "hi"}',
+        b'{"model": "chat", "messages": {}}',
+        b"[" * 100_000,
+        b'{"messages": [], "n": ' + b"9" * 5_000 + b"}",
+        b'{"messages": [], "model": 7, "profile": {"a": 1}}',
+        b'{"messages": [], "session": "' + b"s" * 300 + b'"}',
+    ],
+    ids=lambda body: f"{body[:24]!r}-{len(body)}",
+)
+def test_a_hostile_body_gets_a_4xx_in_the_dialect(house: House, path: str, body: bytes) -> None:
+    """Never a 500, never a hang, no provider called; the envelope is the dialect's."""
+    response = house.post(path, body)
+    assert 400 <= response.status_code < 500, response.text
+    error = response.json()["error"]
+    assert error["message"]
+    assert ("type" in response.json()) == (path == MESSAGES)
+    assert not any(p.calls for p in house.providers.values())
+    assert all(i.state is State.CLOSED for i in house.inferences())
+
+
+@pytest.mark.case("S1")
+def test_the_size_limit_has_two_sides(dynamodb_url: str) -> None:
+    """A body of exactly the limit is served; one byte more is 413 in the dialect, with the way out."""
+    with build_house(dynamodb_url, settings={"max_body_bytes": 1_000}) as house:
+        start, end = b'{"model":"chat","messages":[{"role":"user","content":"', b'"}]}'
+        fits = start + b"x" * (1_000 - len(start) - len(end)) + end
+        assert house.post(CHAT, fits).status_code == 200
+        for path in (CHAT, MESSAGES):
+            refused = house.post(path, fits + b" ")
+            assert refused.status_code == 413
+            assert "by URL" in refused.json()["error"]["message"]
+
+
+@pytest.mark.case("C4", "A5")
+def test_a_refusal_is_an_inference_too(house: House) -> None:
+    """An unknown profile is a 400 that lists the known ones, and is written down as closed, without an attempt."""
+    response = house.post(CHAT, {"model": "gpt-4o", "messages": HI}, x_warmroute_profile="nope")
+    assert response.status_code == 400
+    assert "chat, messages" in response.json()["error"]["message"]
+    [fact], [inference] = house.facts(), house.inferences()
+    assert (fact.n, fact.outcome, fact.origin.requested_model) == (0, Outcome.REFUSED, "gpt-4o")
+    assert (inference.state, inference.status, inference.started) == (State.CLOSED, 400, ())
+    assert response.headers["x-request-id"] == inference.inference_id
+
+
+@pytest.mark.case("A5")
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_a_caller_who_leaves_is_cancelled_and_priced(house: House, stream: bool) -> None:
+    """The provider's connection ends too; one closed inference, the attempt cancelled, its usage estimated."""
+    provider = house.providers["a"]
+    provider.default = Wait(after_chunks=1) if stream else Hang(20_000)
+    with _asking(house, stream=stream) as caller:
+        provider.wait_for(lambda p: bool(p.calls) and (not stream or p.calls[0].content_sent == 1))
+        if stream:
+            assert b"200" in caller.recv(65_536)
+    provider.wait_for(lambda p: p.calls[0].aborted)
+    inference = _closed(house)
+    [fact] = house.facts()
+    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.CANCELLED, Kind.CANCELLED, False)
+    assert (fact.closes, inference.ending, inference.status) == (Ending.CANCELLED, Ending.CANCELLED, None)
+    assert fact.estimated
+    assert fact.cost_usd is not None
+    assert fact.cost_usd > 0
+    assert not house.providers["b"].calls
+
+
+@contextmanager
+def _asking(house: House, *, stream: bool) -> Iterator[socket.socket]:
+    """A request on a bare socket, which the test may close whenever it likes."""
+    body = json.dumps({"model": "chat", "messages": HI, "stream": stream}).encode()
+    host, port = house.url.removeprefix("http://").split(":")
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ALICE}\r\n"
+    with socket.create_connection((host, int(port))) as caller:
+        caller.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield caller
+
+
+def _closed(house: House) -> Inference:
+    """The one inference, once it is no longer open."""
+    for _ in range(100):
+        [inference] = house.inferences()
+        if inference.state is not State.OPEN:
+            return inference
+        time.sleep(0.05)
+    raise AssertionError("the inference stayed open")
+
+
+@pytest.mark.case("P6", "S4")
+def test_an_unreadable_key_store_fails_closed(dynamodb_url: str) -> None:
+    """Keys that cannot be read are a 503 in the dialect, and nothing is called."""
+    with build_house(dynamodb_url) as house:
+        house.at_table(lambda table: table.client.delete_table(table.views))
+        for path in (CHAT, MESSAGES):
+            response = house.post(path, {"model": "chat", "max_tokens": 9, "messages": HI})
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
+        assert not any(p.calls for p in house.providers.values())
+
+
+@pytest.mark.case("S4")
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_a_ledger_that_is_down_spills_and_serves(
+    dynamodb_url: str, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller is served; every row that could not be stored is in the log, whole, without any content."""
+    with build_house(dynamodb_url) as house:
+        house.providers["a"].default = Answer(text="the answer's own words")
+        house.at_table(lambda table: table.client.delete_table(table.facts))
+        ask = [{"role": "user", "content": "the prompt's own words"}]
+        response = house.post(CHAT, {"model": "chat", "messages": ask, "stream": stream})
+        assert response.status_code == 200
+    spilled = [json.loads(getattr(r, "item")) for r in caplog.records if r.message == "ledger-spilled"]  # noqa: B009
+    assert [item["sk"] for item in spilled] == ["inference", "attempt#01", "inference"]
+    assert spilled[-1]["state"] == "closed"
+    everything = " ".join(str(vars(record)) for record in caplog.records)
+    assert "own words" not in everything
+    assert ALICE not in everything
+    assert "sk-provider" not in everything
+
+
+@pytest.mark.case("S4")
+def test_a_strict_ledger_calls_nobody_while_it_is_down(dynamodb_url: str) -> None:
+    """Under `ledger: strict` nothing is called that is not written down first."""
+    profiles = {"chat": {"routes": ["a/small"], "ledger": "strict"}}
+    with build_house(dynamodb_url, profiles=profiles) as house:
+        assert house.post(CHAT, {"model": "chat", "messages": HI}).status_code == 200
+        house.at_table(lambda table: table.client.delete_table(table.facts))
+        response = house.post(CHAT, {"model": "chat", "messages": HI})
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
+        assert len(house.providers["a"].calls) == 1
+
+
+@pytest.mark.case("A5")
+def test_an_inference_is_stored_open_beside_the_call(house: House) -> None:
+    """While the provider works, the inference is in the ledger: open, with decision and started attempt."""
+    house.providers["a"].default = Wait(after_chunks=1)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(
+            asyncio.to_thread(house.post, CHAT, {"model": "chat", "messages": HI, "stream": True})
+        )
+        await asyncio.to_thread(house.providers["a"].wait_for, lambda p: bool(p.calls and p.calls[0].content_sent))
+        await asyncio.sleep(0.2)
+        [inference] = await asyncio.to_thread(house.inferences)
+        assert (inference.state, inference.started[0].provider) == (State.OPEN, "a")
+        assert inference.plan
+        assert await asyncio.to_thread(house.facts) == []
+        house.providers["a"].release()
+        await task
+
+    asyncio.run(scenario())
+    assert _closed(house).ending is Ending.OK
+
+
+@pytest.mark.case("A5")
+def test_a_killed_router_leaves_what_the_reaper_closes(dynamodb_url: str, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a call: the inference is open, and after its time the reaper closes it as lost."""
+    with build_house(dynamodb_url) as house:
+        provider = house.providers["a"]
+        provider.default = Hang(30_000)
+        with _own_process(house, tmp_path) as router:
+            _post_and_kill(house, router)
+        [inference] = house.inferences()
+        assert inference.state is State.OPEN
+        house.at_table(lambda table: reap(table, lambda: now_ms() + 17 * 60_000))
+        lost, [fact] = _closed(house), house.at_table(lambda t: _attempts(t, inference.inference_id))
+    assert (lost.state, fact.outcome, fact.kind) == (State.LOST, Outcome.UNKNOWN, Kind.LOST)
+    assert (fact.cost_usd, fact.counts, fact.closes) == (None, False, Ending.ERROR)
+
+
+@contextmanager
+def _own_process(house: House, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The house's router once more, in a process that a test may kill; the house asks that one from now on."""
+    config = folder / "warmroute.yaml"
+    config.write_text(yaml.safe_dump(config_document(house.providers, {})))
+    port = free_port()
+    command = [sys.executable, "-m", "local.dev", "--config", str(config), "--dynamodb-url", house.dynamodb_url]
+    command += ["--facts-table", house.tables[0], "--views-table", house.tables[1], "--port", str(port)]
+    command += ["--caller-key", f"alice={ALICE}", "--rollup-every", "0"]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}/functions:{ROOT}/scripts", "K": "sk-provider"}
+    router = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/healthz", router, "the router")
+        house.url = f"http://127.0.0.1:{port}"
+        yield router
+    finally:
+        stop(router)
+
+
+@pytest.mark.case("A5", "C19")
+def test_a_router_that_is_stopped_ends_its_streams_and_closes_its_books(house: House, tmp_path: Path) -> None:
+    """SIGTERM in the middle of a stream: the caller gets error event and terminator, the ledger its row."""
+    house.providers["a"].default = Wait(after_chunks=1)
+    with _own_process(house, tmp_path) as router, _asking(house, stream=True) as caller:
+        house.providers["a"].wait_for(lambda p: bool(p.calls and p.calls[0].content_sent))
+        router.send_signal(signal.SIGTERM)
+        received = b""
+        caller.settimeout(15)
+        while b"[DONE]" not in received and (part := caller.recv(65_536)):
+            received += part
+        router.wait(15)
+    assert b"shutting_down" in received
+    assert received.count(b"[DONE]") == 1
+    [inference], [fact] = house.inferences(), house.facts()
+    assert (inference.state, inference.ending) == (State.CLOSED, Ending.ERROR)
+    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.STREAM_INTERRUPTED, Kind.INTERNAL, False)
+
+
+async def _attempts(table: Table, inference_id: str) -> list[Fact]:
+    return (await table.get_inference(inference_id))[1]
+
+
+def _post_and_kill(house: House, router: subprocess.Popen[bytes]) -> None:
+    """Sends a request on a bare socket and kills the router while the provider works on it."""
+    with _asking(house, stream=False):
+        house.providers["a"].wait_for(lambda p: bool(p.calls))
+        time.sleep(0.3)
+        router.send_signal(signal.SIGKILL)
+        router.wait()
+
+
+@pytest.mark.case("C25")
+def test_models_in_both_dialects(house: House) -> None:
+    """The vendors' SDKs list profiles, models and routes, and get one by its id; an unknown one is 404."""
+    ids = [m.id for m in house.openai().models.list()]
+    assert ids[:2] == ["chat", "messages"]
+    assert {"small", "a/small", "d/small"} <= set(ids)
+    with house.anthropic(_strict_response_validation=True) as client:
+        assert [m.id for m in client.models.list()] == ids
+        assert client.models.retrieve("a/small").id == "a/small"
+    assert house.get("/v1/models/nope").status_code == 404
+
+
+def test_paths_that_are_not_there_and_health(house: House) -> None:
+    """Health answers anyone and says nothing; what is not there is a 404 in the dialect, not silence."""
+    for path in ("/", "/healthz"):
+        assert house.get(path, authorization="none").json() == {"status": "ok"}
+    for path in ("/v1/caps/none", "/x/keys", "/nope"):
+        assert house.get(path).json()["error"]["code"] == "not_found"
+        assert house.get(path, anthropic_version="2023-06-01").json()["type"] == "error"
+    assert house.post("/healthz", {}).json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.case("C25")
+def test_keys(house: House) -> None:
+    """No key and an unknown key are 401, a revoked or expired one 403, in the dialect; either header will do."""
+    hour = 3_600_000
+
+    async def write(table: Table) -> None:
+        for key in (
+            ApiKey(digest_of("sk-revoked"), "carol", "t", active=False),
+            ApiKey(digest_of("sk-expired"), "carol", "t", expires_at_ms=now_ms() - 1),
+            ApiKey(digest_of("sk-fresh"), "carol", "t", expires_at_ms=now_ms() + hour),
+        ):
+            await table.put_api_key(key)
+
+    house.at_table(write)
+    body = {"model": "messages", "max_tokens": 9, "messages": HI}
+    statuses = {"": 401, "sk-nobody": 401, "sk-revoked": 403, "sk-expired": 403, "sk-fresh": 200}
+    for key, status in statuses.items():
+        response = house.post(MESSAGES, body, authorization="none", x_api_key=key)
+        assert response.status_code == status, key
+        assert status == 200 or response.json()["type"] == "error"
+
+
+def test_concurrent_requests_are_kept_apart(house: House) -> None:
+    """Forty at once, both dialects, streamed and not: each is one closed inference with its own answer."""
+
+    async def one(i: int) -> None:
+        path, chain = ((CHAT, "chat"), (MESSAGES, "messages"))[i % 2]
+        ask = [{"role": "user", "content": f"number {i}"}]
+        body = {"model": chain, "max_tokens": 9, "messages": ask, "stream": i % 4 > 1, "session": f"s{i % 5}"}
+        response = await asyncio.to_thread(house.post, path, body)
+        assert response.status_code == 200
+        assert f"{i}" in response.text.replace('"', "")
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(one, range(40)))
+
+    asyncio.run(all_of_them())
+    inferences, facts = house.inferences(), house.facts()
+    assert len(inferences) == len(facts) == 40
+    assert {i.state for i in inferences} == {State.CLOSED}
+    assert sum(house.session(f"s{i}")["calls"] for i in range(5)) == 40
+
+
+@pytest.mark.case("U2", "A10")
+def test_a_refusal_counts_in_the_session_that_it_belongs_to(house: House) -> None:
+    """A request that was not understood still names its session, agent and model, and is an error of it."""
+    body = {"model": "gpt-4o", "profile": "nope", "messages": HI, "session": "s", "stream": True}
+    assert house.post(CHAT, body, x_warmroute_agent="planner").status_code == 400
+    [fact] = house.facts()
+    origin = fact.origin
+    assert (origin.session, origin.agent, origin.requested_model, origin.stream) == (
+        "s",
+        "planner",
+        "gpt-4o",
+        True,
+    )
+    assert (house.session("s")["calls"], house.session("s")["errors"]) == (1, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_a_lying_provider_cannot_keep_a_row_out_of_the_ledger(house: House, stream: bool) -> None:
+    """Absurd counts, amounts and names from a provider are cut to what a table takes; the call is written down."""
+    absurd = {"prompt_tokens": 10**60, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": "many"}}
+    house.providers["a"].default = Answer(
+        usage=absurd, reported_cost=1e300, served_by="x" * 5_000 + "|#%", served_model="m" * 5_000
+    )
+    response = house.post(CHAT, {"model": "chat", "messages": HI, "stream": stream, "session": "s"})
+    assert response.status_code == 200
+    [fact] = house.facts()
+    assert fact.ok
+    assert fact.usage is not None
+    assert fact.estimated
+    assert 0 < fact.usage.prompt < 100
+    assert 0 < fact.usage.output < 100
+    assert len(fact.served_by) <= 256
+    assert fact.cost_usd is not None
+    assert 0 < fact.cost_usd < 1
+
+
+@pytest.mark.parametrize(
+    "sid", ["x" * 3_000, "%ED%A0%80", "%00", "%FF"], ids=["long", "surrogate", "nul", "latin"]
+)
+def test_a_session_id_that_cannot_be_is_an_unknown_one(house: House, sid: str) -> None:
+    """Ids that no request could have used are the same 404, never a failure of the store."""
+    unknown = house.get("/v1/session/unknown")
+    response = house.get(f"/v1/session/{sid}")
+    assert (response.status_code, response.content) == (404, unknown.content)
+
+
+@pytest.mark.parametrize("field", ["model", "session", "profile"])
+@pytest.mark.parametrize("value", ["\ud800", "\x00", "#|%", "x" * 256, "\U0001f600" * 64], ids=ascii)
+def test_odd_names_are_stored_or_refused_and_never_lost(
+    house: House, field: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a caller puts into a name, the request is one closed inference, and no row is spilled."""
+    body = {"model": "chat", "messages": HI} | {field: value}
+    response = house.post(CHAT, json.dumps(body).encode())
+    assert response.status_code in {200, 400}
+    assert [i.state for i in house.inferences()] == [State.CLOSED]
+    assert len(house.facts()) == 1
+    assert "ledger-spilled" not in caplog.messages
+
+
+@pytest.mark.case("A5")
+def test_who_comes_back_after_the_reaper_writes_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A router that was thought dead serves its caller, but the inference stays as the reaper closed it: once."""
+    house.providers["a"].default = Fail(500, delay_ms=1_500)
+
+    async def scenario() -> int:
+        body = {"model": "chat", "messages": HI, "session": "s"}
+        asking = asyncio.create_task(asyncio.to_thread(house.post, CHAT, body))
+        await asyncio.to_thread(house.providers["a"].wait_for, lambda p: bool(p.calls))
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(house.at_table, lambda t: reap(t, lambda: now_ms() + 17 * 60_000))
+        return (await asking).status_code
+
+    assert asyncio.run(scenario()) == 200
+    [inference] = house.inferences()
+    rows = house.at_table(lambda table: _attempts(table, inference.inference_id))
+    assert inference.state is State.LOST
+    assert [(row.n, row.outcome, row.closes) for row in rows] == [(1, Outcome.UNKNOWN, Ending.ERROR)]
+    assert "inference-taken-over" in caplog.messages
