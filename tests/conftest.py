@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import settings
 
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from local.stack import embedded_aws
 from tests.ledger.referee import NoReferee, referee
-from tests.ledger.store.tables import fresh_table
+from tests.ledger.store.tables import fresh_store
 
 # A busy machine is no failure: how long an example takes says nothing about its rule.
 settings.register_profile("warmroute", deadline=None)
@@ -50,7 +50,7 @@ def any_store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def table(dynamodb_url: str) -> AsyncIterator[Table]:
+async def store(dynamodb_url: str) -> AsyncIterator[Store]:
     """Both tables, new and empty, as the template declares them."""
-    async with fresh_table(dynamodb_url) as fresh:
+    async with fresh_store(dynamodb_url) as fresh:
         yield fresh

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 
 from ledger.moments import now_ms
-from ledger.store.table import Table, open_table
+from ledger.store.opened import Store, open_store
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from rollup.settings import Settings
@@ -52,19 +52,19 @@ async def run_minute(settings: Settings, remaining_ms: int, clock: Callable[[], 
     """
     every_ms = round(settings.pass_every_s * 1000)
     end = clock() + min(RUN_MS, remaining_ms - LAST_PASS_MS)
-    async with open_table(
+    async with open_store(
         settings.facts_table,
         settings.views_table,
         region=settings.region,
         endpoint_url=settings.dynamodb_url,
-    ) as table:
+    ) as store:
         failed: list[Incomplete] = []
-        report = await _pass(table, clock, settings.lag_ms, failed)
-        reaped = await _reap(table, clock, settings.lost_after_ms, failed)
+        report = await _pass(store, clock, settings.lag_ms, failed)
+        reaped = await _reap(store, clock, settings.lost_after_ms, failed)
         passes, busy = 1, bool(report.facts or reaped.lost)
         while every_ms and busy and clock() + every_ms <= end:
             await asyncio.sleep(settings.pass_every_s)
-            report = await _pass(table, clock, settings.lag_ms, failed)
+            report = await _pass(store, clock, settings.lag_ms, failed)
             passes, busy = passes + 1, bool(report.facts)
     if failed:
         raise failed[-1]
@@ -72,7 +72,7 @@ async def run_minute(settings: Settings, remaining_ms: int, clock: Callable[[], 
 
 
 async def run_forever(
-    table: Table,
+    store: Store,
     every_s: float,
     lag_ms: int,
     stop: asyncio.Event,
@@ -87,8 +87,8 @@ async def run_forever(
         try:
             if clock() >= reap_at:
                 reap_at = clock() + reap_every_ms
-                await _reap(table, clock, lost_after_ms, [])
-            await _pass(table, clock, lag_ms, [])
+                await _reap(store, clock, lost_after_ms, [])
+            await _pass(store, clock, lag_ms, [])
         except Exception:  # an entry point: one failed pass must not end those after it
             logger.exception("rollup-failed")
         try:
@@ -97,10 +97,10 @@ async def run_forever(
             continue
 
 
-async def _pass(table: Table, clock: Callable[[], int], lag_ms: int, failed: list[Incomplete]) -> PassReport:
+async def _pass(store: Store, clock: Callable[[], int], lag_ms: int, failed: list[Incomplete]) -> PassReport:
     """Logged with its counts; single items that failed are logged by their keys and added to `failed`."""
     try:
-        report = await run_pass(table, now=clock(), lag_ms=lag_ms)
+        report = await run_pass(store, now=clock(), lag_ms=lag_ms)
     except PassIncomplete as incomplete:
         report = incomplete.report
         _log_failed("view-item-failed", incomplete, failed)
@@ -117,11 +117,11 @@ def _log_failed(event: str, incomplete: Incomplete, failed: list[Incomplete]) ->
 
 
 async def _reap(
-    table: Table, clock: Callable[[], int], lost_after_ms: int, failed: list[Incomplete]
+    store: Store, clock: Callable[[], int], lost_after_ms: int, failed: list[Incomplete]
 ) -> ReapReport:
     """Logged where it did something; inferences that could not be closed as `_pass` does it for items."""
     try:
-        report = await reap(table, clock, lost_after_ms=lost_after_ms)
+        report = await reap(store, clock, lost_after_ms=lost_after_ms)
     except ReapIncomplete as incomplete:
         report = incomplete.report
         _log_failed("inference-failed", incomplete, failed)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ledger.store.opened import Store
 from ledger.store.records import Item
-from ledger.store.table import Table
 from ledger.views import WATERMARK_KEY, ViewKey
 
 
@@ -22,27 +22,27 @@ REAPED = Mark(ViewKey("rollup", "reaper"), "reaped_through")
 """No inference that was opened in this minute or before it is open still."""
 
 
-async def read_mark(table: Table, mark: Mark, *, start: str) -> str:
+async def read_mark(store: Store, mark: Mark, *, start: str) -> str:
     """The minute of a mark. Where there is none yet, one of several readers sets it to its `start`."""
-    while (item := await _stored(table, mark)) is None:
-        await table.put_view_item(_item(mark, start, 1), if_version=0)
+    while (item := await _stored(store, mark)) is None:
+        await store.views.put_view_item(_item(mark, start, 1), if_version=0)
     minute: str = item[mark.attribute]
     return minute
 
 
-async def move_mark(table: Table, mark: Mark, minute: str) -> bool:
+async def move_mark(store: Store, mark: Mark, minute: str) -> bool:
     """Forward to `minute`. False when it is there or further already."""
-    while item := await _stored(table, mark):
+    while item := await _stored(store, mark):
         if item[mark.attribute] >= minute:
             return False
         version = item["version"]
-        if await table.put_view_item(_item(mark, minute, version + 1), if_version=version):
+        if await store.views.put_view_item(_item(mark, minute, version + 1), if_version=version):
             return True
     raise LookupError(f"no mark {mark.key}: it is read before it is moved")
 
 
-async def _stored(table: Table, mark: Mark) -> Item | None:
-    return await table.get_view_item(mark.key, consistent=True)
+async def _stored(store: Store, mark: Mark) -> Item | None:
+    return await store.views.get_view_item(mark.key, consistent=True)
 
 
 def _item(mark: Mark, minute: str, version: int) -> Item:

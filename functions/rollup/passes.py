@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from ledger.folds import Fold
 from ledger.items import Fact
 from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_between, next_minute
-from ledger.store.table import StoreError, Table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from ledger.views import STEP_MINUTES, View, ViewItem, ViewKey, advance, derive
 from rollup.marks import SEALED, move_mark, read_mark
 from rollup.snapshot import pace_of, pace_since, write_snapshot
@@ -65,7 +66,7 @@ class _Pass:
     Were a later step to write one, it would seal minutes behind those that are missing, and so lose them.
     """
 
-    table: Table
+    store: Store
     seal: str
     report: PassReport
     failed: dict[Place, Exception] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class _Pass:
 
 
 async def run_pass(
-    table: Table,
+    store: Store,
     *,
     now: int,
     lag_ms: int,
@@ -91,12 +92,12 @@ async def run_pass(
     """
     as_of = now - lag_ms
     seal = last_complete_minute(as_of, grace_ms)
-    mark = await read_mark(table, SEALED, start=minute_of(as_of - START_MS))
-    this = _Pass(table, seal, PassReport(as_of, mark))
+    mark = await read_mark(store, SEALED, start=minute_of(as_of - START_MS))
+    this = _Pass(store, seal, PassReport(as_of, mark))
     todo = minutes_between(next_minute(mark), minute_of(as_of))
     for begin in range(0, len(todo), step_minutes):
         await _step(this, todo[begin : begin + step_minutes])
-    report = replace(this.report, snapshot=await write_snapshot(table, as_of, pace_of(this.recent)))
+    report = replace(this.report, snapshot=await write_snapshot(store, as_of, pace_of(this.recent)))
     if this.failed:
         raise PassIncomplete({" ".join(key): e for (_view, key), e in this.failed.items()}, report)
     return report
@@ -107,23 +108,23 @@ def last_complete_minute(as_of: int, grace_ms: int = GRACE_MS) -> str:
     return minute_of(as_of - grace_ms - MINUTE_MS)
 
 
-async def facts_of(table: Table, minutes: list[str], as_of: int) -> list[Fact]:
+async def facts_of(store: Store, minutes: list[str], as_of: int) -> list[Fact]:
     """The facts of some minutes that were written at `as_of` (ms) or before."""
-    found = await together(table.facts_of_minute, minutes)
+    found = await together(store.facts.facts_of_minute, minutes)
     return [fact for facts in found for fact in facts if fact.at <= as_of]
 
 
 async def _step(this: _Pass, minutes: list[str]) -> None:
-    table, report, seal = this.table, this.report, min(this.seal, minutes[-1])
+    store, report, seal = this.store, this.report, min(this.seal, minutes[-1])
     as_of = min(report.as_of, minute_start_ms(minutes[-1]) + MINUTE_MS - 1)
-    facts = await facts_of(table, minutes, as_of)
+    facts = await facts_of(store, minutes, as_of)
     this.recent += [fact for fact in facts if fact.at >= pace_since(report.as_of)]
     derived = {place: states for place, states in derive(facts).items() if place not in this.failed}
-    written, failed = await _write_views(table, derived, seal=seal, as_of=as_of)
+    written, failed = await _write_views(store, derived, seal=seal, as_of=as_of)
     this.failed |= failed
     sealed_through = report.sealed_through
     if seal > sealed_through and not this.failed:
-        await move_mark(table, SEALED, seal)
+        await move_mark(store, SEALED, seal)
         sealed_through = seal
     this.report = replace(
         report,
@@ -140,10 +141,10 @@ def new_item(view: View, key: ViewKey, minute: str) -> ViewItem:
 
 
 async def _write_views(
-    table: Table, derived: Mapping[Place, dict[str, Fold]], *, seal: str, as_of: int
+    store: Store, derived: Mapping[Place, dict[str, Fold]], *, seal: str, as_of: int
 ) -> tuple[int, dict[Place, Exception]]:
     """How many items changed and were written, and those that could not be."""
-    stored = await table.get_views(key for _view, key in derived)
+    stored = await store.views.get_views(key for _view, key in derived)
 
     async def write(place: Place) -> bool:
         (view, key), minutes = place, derived[place]
@@ -153,9 +154,9 @@ async def _write_views(
             after = advance(before, view.fold, minutes, seal=seal, as_of=as_of)
             if after is before:
                 return False
-            if await table.put_view(after, over=before.version):
+            if await store.views.put_view(after, over=before.version):
                 return True
-            item = (await table.get_views([key])).get(key)
+            item = (await store.views.get_views([key])).get(key)
         raise StoreError(f"{key}: written by others {_TRIES} times in a row")
 
     done = await apart(write, derived)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import minute_of, minutes_between, next_minute
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.store.table import StoreError, Table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from rollup.marks import REAPED, move_mark, read_mark
 from rollup.together import Done, Incomplete, apart, together
 
@@ -45,7 +46,7 @@ class ReapIncomplete(Incomplete):
 
 
 async def reap(
-    table: Table,
+    store: Store,
     clock: Callable[[], int],
     *,
     lost_after_ms: int = LOST_AFTER_MS,
@@ -59,17 +60,17 @@ async def reap(
     """
     now = clock()
     trail = minute_of(now - max(lost_after_ms, LOST_AFTER_MS) - LOOK_BACK_MS)
-    mark = await read_mark(table, REAPED, start=trail)
+    mark = await read_mark(store, REAPED, start=trail)
     todo = minutes_between(since or next_minute(mark), minute_of(now - lost_after_ms))
     closed: list[State] = []
     failed: dict[str, Exception] = {}
     for begin in range(0, len(todo), CHUNK_MINUTES):
         chunk = todo[begin : begin + CHUNK_MINUTES]
-        done = await _reap_minutes(table, clock, chunk, now - lost_after_ms)
+        done = await _reap_minutes(store, clock, chunk, now - lost_after_ms)
         closed += [state for state in done.results if state]
         failed |= done.errors
         if since is None and not failed:
-            await move_mark(table, REAPED, min(trail, chunk[-1]))
+            await move_mark(store, REAPED, min(trail, chunk[-1]))
     lost = closed.count(State.LOST)
     report = ReapReport(len(todo), lost, len(closed) - lost)
     if failed:
@@ -78,29 +79,29 @@ async def reap(
 
 
 async def _reap_minutes(
-    table: Table, clock: Callable[[], int], minutes: list[str], opened_by: int
+    store: Store, clock: Callable[[], int], minutes: list[str], opened_by: int
 ) -> Done[str, State | None]:
-    found = await together(table.open_in_minute, minutes)
+    found = await together(store.facts.open_in_minute, minutes)
 
     async def close(inference_id: str) -> State | None:
-        return await close_lost(table, inference_id, clock, opened_by)
+        return await close_lost(store, inference_id, clock, opened_by)
 
     return await apart(close, (each for ids in found for each in ids))
 
 
-async def close_lost(table: Table, inference_id: str, clock: Callable[[], int], opened_by: int) -> State | None:
+async def close_lost(store: Store, inference_id: str, clock: Callable[[], int], opened_by: int) -> State | None:
     """Closes one inference, if it is open and was opened at `opened_by` (ms) or before.
 
     Returns the state it was given, None when there was nothing to do or somebody else did it.
     """
     for _ in range(_TRIES):
-        inference, facts = await table.get_inference(inference_id)
+        inference, facts = await store.facts.get_inference(inference_id)
         if inference is None or inference.state is not State.OPEN or inference.opened_at > opened_by:
             return None
         missing = _missing_rows(inference, facts, clock())
-        if not all([await table.put_fact(fact) for fact in missing]):
+        if not all([await store.facts.put_fact(fact) for fact in missing]):
             continue  # a row came in between, from the router or another reaper: look again
-        state = await _close(table, inference, [*facts, *missing], clock())
+        state = await _close(store, inference, [*facts, *missing], clock())
         if state:
             return state
     raise StoreError(f"{inference_id}: written by others {_TRIES} times in a row")
@@ -130,16 +131,16 @@ def _lost_fact(inference: Inference, at: int, started: Started | None, closes: E
     )
 
 
-async def _close(table: Table, inference: Inference, rows: list[Fact], at: int) -> State | None:
+async def _close(store: Store, inference: Inference, rows: list[Fact], at: int) -> State | None:
     """The state that it was given; None when somebody else has closed it or begun another attempt."""
     inference_id, closing = inference.inference_id, next((fact for fact in rows if fact.closes), None)
     if closing is None or closing.closes is None:
         # The router died between a failed attempt and the next one: no row says how it ended, so this does.
         ending = _lost_fact(inference, at, None, Ending.ERROR)
         seen = len(inference.started)
-        won = await table.close_with_fact(ending, started=seen, status=None, state=State.LOST)
+        won = await store.facts.close_with_fact(ending, started=seen, status=None, state=State.LOST)
         return State.LOST if won else None
     lost = closing.kind is Kind.LOST
     state, status = (State.LOST, None) if lost else (State.CLOSED, closing.http_status)
-    won = await table.close_inference(inference_id, at=at, ending=closing.closes, status=status, state=state)
+    won = await store.facts.close_inference(inference_id, at=at, ending=closing.closes, status=status, state=state)
     return state if won else None

@@ -22,8 +22,9 @@ from ledger.moments import (
     month_of,
     next_minute,
 )
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from ledger.store.records import FACTS_KEPT_S
-from ledger.store.table import StoreError, Table
 from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, day_sks, derive, minute_sks
 from rollup.marks import SEALED, read_mark
 from rollup.passes import START_MS, Place, facts_of, new_item
@@ -83,20 +84,20 @@ class _Day:
 
 
 async def rebuild(
-    table: Table, from_day: str, to_day: str, *, now: int, progress: Progress = lambda _minute, _facts: None
+    store: Store, from_day: str, to_day: str, *, now: int, progress: Progress = lambda _minute, _facts: None
 ) -> RebuildReport:
     """Replaces the views of the UTC days from `from_day` to `to_day` (both included, `2026-11-20`).
 
     `now` in ms. ValueError for days that cannot be rebuilt: facts may have expired, or the day is to come.
     """
     days = whole_days(from_day, to_day, now)
-    sealed = await read_mark(table, SEALED, start=minute_of(now - START_MS))
+    sealed = await read_mark(store, SEALED, start=minute_of(now - START_MS))
     report = RebuildReport()
     for name in days:
         day = _Day(name)
         last = min(sealed, f"{name}T23:59")
-        await _read(table, day, minutes_between(f"{name}T00:00", last), progress)
-        written = await _write_day(table, day, now) if day.through else []
+        await _read(store, day, minutes_between(f"{name}T00:00", last), progress)
+        written = await _write_day(store, day, now) if day.through else []
         report = RebuildReport(
             report.days + 1,
             report.minutes + day.minutes,
@@ -120,44 +121,44 @@ def whole_days(from_day: str, to_day: str, now: int) -> list[str]:
     return [day_of(at) for at in range(first, last + 1, DAY_MS)]
 
 
-async def _read(table: Table, day: _Day, minutes: list[str], progress: Progress) -> None:
+async def _read(store: Store, day: _Day, minutes: list[str], progress: Progress) -> None:
     for begin in range(0, len(minutes), STEP_MINUTES):
         chunk = minutes[begin : begin + STEP_MINUTES]
-        facts = await facts_of(table, chunk, minute_start_ms(chunk[-1]) + MINUTE_MS - 1)
+        facts = await facts_of(store, chunk, minute_start_ms(chunk[-1]) + MINUTE_MS - 1)
         day.add(chunk, facts)
         day.facts += len(facts)
         progress(chunk[-1], len(facts))
 
 
-async def _write_day(table: Table, day: _Day, now: int) -> list[str]:
+async def _write_day(store: Store, day: _Day, now: int) -> list[str]:
     """What was done with each item: `written`, `removed` or `same`."""
     places = {place for place in day.states if not _expired(place[0], day.last[place], now)}
-    todo = list(places | set(await _stored_places(table, day)))
+    todo = list(places | set(await _stored_places(store, day)))
     done: list[str] = []
     while todo:
-        results = await _write_places(table, day, todo)
+        results = await _write_places(store, day, todo)
         done += [result for result in results if result in _RESULTS]
         # The live rollup has sealed a later minute into these: read up to there and look at them again.
         todo = [place for place, result in zip(todo, results, strict=True) if result not in _RESULTS]
         if todo:
             ahead = max(result for result in results if result not in _RESULTS)
-            await _read(table, day, minutes_between(next_minute(day.through), ahead), lambda _m, _f: None)
+            await _read(store, day, minutes_between(next_minute(day.through), ahead), lambda _m, _f: None)
     return done
 
 
 _RESULTS = frozenset({"written", "removed", "same"})
 
 
-async def _write_places(table: Table, day: _Day, places: list[Place]) -> list[str]:
-    stored = await table.get_views(key for _view, key in places)
+async def _write_places(store: Store, day: _Day, places: list[Place]) -> list[str]:
+    stored = await store.views.get_views(key for _view, key in places)
 
     async def write(place: Place) -> str:
-        return await _write(table, day, place, stored.get(place[1]))
+        return await _write(store, day, place, stored.get(place[1]))
 
     return await together(write, places)
 
 
-async def _write(table: Table, day: _Day, place: Place, stored: ViewItem | None) -> str:
+async def _write(store: Store, day: _Day, place: Place, stored: ViewItem | None) -> str:
     """One of `_RESULTS`, or the minute up to which the stored item is ahead of the day."""
     key = place[1]
     for _ in range(_TRIES):
@@ -169,11 +170,11 @@ async def _write(table: Table, day: _Day, place: Place, stored: ViewItem | None)
         if stored and _content(item) == _content(stored):
             return "same"
         if stored and not item.sealed and not item.open and _is_over(day):
-            if await table.delete_view(stored):
+            if await store.views.delete_view(stored):
                 return "removed"
-        elif await table.put_view(_next_version(item, day.through), over=item.version):
+        elif await store.views.put_view(_next_version(item, day.through), over=item.version):
             return "written"
-        stored = (await table.get_views([key])).get(key)
+        stored = (await store.views.get_views([key])).get(key)
     raise StoreError(f"{key}: written by others {_TRIES} times in a row")
 
 
@@ -196,31 +197,31 @@ def _expired(view: View, minute: str, now: int) -> bool:
     return expires_at is not None and expires_at * 1000 <= now
 
 
-async def _stored_places(table: Table, day: _Day) -> list[Place]:
+async def _stored_places(store: Store, day: _Day) -> list[Place]:
     """What is stored of the day, as far as queries find it."""
-    spend = await _spend_items(table, day)
+    spend = await _spend_items(store, day)
     minutes = minute_sks(f"{day.name}T00:00", day.through)
     routes = [
         item
         for between in (minutes, day_sks(day.name, day.name))
-        for item in await table.query_views(ROUTES_PK, between=between)
+        for item in await store.views.query_views(ROUTES_PK, between=between)
     ]
-    activity = await _activity_items(table, day, spend)
+    activity = await _activity_items(store, day, spend)
     return [(_VIEW[item.view], item.key) for item in (*spend, *routes, *activity)]
 
 
-async def _spend_items(table: Table, day: _Day) -> list[ViewItem]:
+async def _spend_items(store: Store, day: _Day) -> list[ViewItem]:
     month = month_of(day_start_ms(day.name))
-    partitions = await together(table.query_views, [spend_pk(kind, month) for kind in SCOPE_KINDS])
+    partitions = await together(store.views.query_views, [spend_pk(kind, month) for kind in SCOPE_KINDS])
     return [item for items in partitions for item in items if item.key.sk.rpartition("#")[2] == day.name]
 
 
-async def _activity_items(table: Table, day: _Day, spend: Iterable[ViewItem]) -> list[ViewItem]:
+async def _activity_items(store: Store, day: _Day, spend: Iterable[ViewItem]) -> list[ViewItem]:
     """The day's hours of all tenants and agents that have spend on it, or that its facts name."""
     named = {key.pk for view, key in day.states if view.name == "activity"}
     pks = named | {pk for item in spend if (pk := activity_pk_beside(*item.key))}
 
     async def hours(pk: str) -> list[ViewItem]:
-        return await table.query_views(pk, between=(f"{day.name}T00", day.through))
+        return await store.views.query_views(pk, between=(f"{day.name}T00", day.through))
 
     return [item for items in await together(hours, sorted(pks)) for item in items]

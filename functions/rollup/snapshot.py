@@ -15,7 +15,7 @@ from ledger.items import Fact
 from ledger.keys import spend_pk, unescape
 from ledger.moments import DAY_MS, MINUTE_MS, day_of, minute_of, month_of
 from ledger.snapshot import Snapshot, SpendByPeriod, add_spend
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewItem, ViewKey, day_sks, minute_sks
 
 SNAPSHOT_KEY = ViewKey(ROUTES_PK, SNAPSHOT_SK)
@@ -37,20 +37,20 @@ def pace_of(facts: Iterable[Fact]) -> Pace:
     return fold_facts(Pace, sorted(facts, key=lambda fact: fact.order))
 
 
-async def write_snapshot(table: Table, as_of: int, pace: Pace | None = None) -> bool:
+async def write_snapshot(store: Store, as_of: int, pace: Pace | None = None) -> bool:
     """Replaces the routers' snapshot by that of `as_of` (ms). False when a later one is or will be there.
 
     `pace`: of the facts since `pace_since(as_of)`, the one part that no view holds.
     """
-    snapshot = await _collect(table, as_of, pace or Pace())
+    snapshot = await _collect(store, as_of, pace or Pace())
     while snapshot:
-        stored = await table.get_view_item(SNAPSHOT_KEY, consistent=True)
+        stored = await store.views.get_view_item(SNAPSHOT_KEY, consistent=True)
         if stored and stored["as_of"] >= as_of:
             return False
         version = stored["version"] if stored else 0
         key = {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk}
         item = key | {"blob": _blob(snapshot), "as_of": as_of, "version": version + 1}
-        if await table.put_view_item(item, if_version=version):
+        if await store.views.put_view_item(item, if_version=version):
             return True
     return False
 
@@ -75,14 +75,16 @@ def _blob(snapshot: Snapshot) -> bytes:
     return blob
 
 
-async def _collect(table: Table, as_of: int, pace: Pace) -> Snapshot | None:
+async def _collect(store: Store, as_of: int, pace: Pace) -> Snapshot | None:
     """From the stored items; None when a later pass has written into them, which then writes its own."""
     last = minute_of(as_of)
     first = {window: minute_of(as_of - window) for window in (WINDOW_MS, TOOLS_WINDOW_MS)}
-    minutes = await table.query_views(ROUTES_PK, between=minute_sks(first[TOOLS_WINDOW_MS], last), consistent=True)
+    minutes = await store.views.query_views(
+        ROUTES_PK, between=minute_sks(first[TOOLS_WINDOW_MS], last), consistent=True
+    )
     two_days = day_sks(day_of(as_of - DAY_MS), day_of(as_of))
-    days = await table.query_views(ROUTES_PK, between=two_days, consistent=True)
-    spent = await table.query_views(spend_pk("provider", month_of(as_of)), consistent=True)
+    days = await store.views.query_views(ROUTES_PK, between=two_days, consistent=True)
+    spent = await store.views.query_views(spend_pk("provider", month_of(as_of)), consistent=True)
     if any(item.as_of > as_of for item in (*minutes, *days, *spent)):
         return None
     begin, _ = minute_sks(first[WINDOW_MS], last)

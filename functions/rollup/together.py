@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ledger.store.table import StoreError
+from ledger.store.connection import StoreError
 
 AT_ONCE = 16
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.store.table import open_table
+from ledger.store.opened import open_store
 from route.answering.sink import Sink
 from route.api.reads import (
     model_document,
@@ -60,18 +60,18 @@ async def open_router(settings: Settings, providers: Mapping[str, Provider]) -> 
     """The composition root: everything that holds a connection, opened and closed together."""
     config = settings.config
     async with (
-        open_table(
+        open_store(
             settings.facts_table,
             settings.views_table,
             region=settings.region,
             endpoint_url=settings.dynamodb_url,
             retry_s=STORE_RETRY_S,
-        ) as table,
+        ) as store,
         open_http() as http,
     ):
-        keys = Keys(table, settings.key_cache_ms)
-        fleet = Fleet(table, settings.views_refresh_ms)
-        yield Router(config, table, keys, fleet, http, providers)
+        keys = Keys(store, settings.key_cache_ms)
+        fleet = Fleet(store, settings.views_refresh_ms)
+        yield Router(config, store, keys, fleet, http, providers)
 
 
 class Routed:
@@ -180,11 +180,11 @@ async def _session(router: Router, request: Request, key: ApiKey) -> dict[str, A
 
 
 async def _decision(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
-    return await read_decision(router.table, key, request.path_params["inference_id"])
+    return await read_decision(router.store, key, request.path_params["inference_id"])
 
 
 async def _explain(router: Router, request: Request, _key: ApiKey) -> dict[str, Any]:
-    return await read_explanation(router.table, request.path_params["inference_id"])
+    return await read_explanation(router.store, request.path_params["inference_id"])
 
 
 async def _nothing(_router: Router, request: Request, _key: ApiKey) -> dict[str, Any]:

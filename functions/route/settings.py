@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.store.table import FACTS_TABLE, VIEWS_TABLE
+from ledger.store.facts import FACTS_TABLE
+from ledger.store.views import VIEWS_TABLE
 from route.config.file import Config, ConfigError, load_config
 
 DEFAULT_REQUEST_S = 600.0

@@ -9,7 +9,7 @@ import importlib
 import signal
 import sys
 
-from ledger.store.table import StoreError
+from ledger.store.connection import StoreError
 from local.demo_print import Pages
 from local.demo_stage import DemoFault, open_stage
 

@@ -16,7 +16,9 @@ from ledger.items import Fact, Inference
 from ledger.keys import session_pk, spend_pk, unescape
 from ledger.moments import minute_of, minutes_between, month_of
 from ledger.snapshot import Snapshot
-from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, Table, open_table
+from ledger.store.facts import FACTS_TABLE
+from ledger.store.opened import Store, open_store
+from ledger.store.views import VIEWS_TABLE
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.demo_stage import CALLER, DemoFault, Stage
 from local.demo_story import SESSION, Call, Chapter
@@ -72,16 +74,16 @@ def read_back(stage: Stage, chapters: Iterable[Chapter]) -> Readback:
 
 
 async def _read(stage: Stage, calls: Sequence[Call]) -> Readback:
-    async with open_table(FACTS_TABLE, VIEWS_TABLE, endpoint_url=stage.dynamodb_url) as table:
-        trails = {call.inference_id: await _trail(table, call) for call in calls}
+    async with open_store(FACTS_TABLE, VIEWS_TABLE, endpoint_url=stage.dynamodb_url) as store:
+        trails = {call.inference_id: await _trail(store, call) for call in calls}
         first = min(trail.inference.opened_at for trail in trails.values())
         last = max(trail.inference.closed_at or 0 for trail in trails.values())
-        snapshot = await _snapshot_after(table, last)
+        snapshot = await _snapshot_after(store, last)
         minutes = minutes_between(minute_of(first), minute_of(last))
-        facts = [fact for minute in minutes for fact in await table.facts_of_minute(minute)]
+        facts = [fact for minute in minutes for fact in await store.facts.facts_of_minute(minute)]
         months = sorted({month_of(fact.at) for fact in facts})
-        spend = await _spend(table, "provider", months)
-        days = await table.query_views(session_pk(CALLER, SESSION), consistent=True)
+        spend = await _spend(store, "provider", months)
+        days = await store.views.query_views(session_pk(CALLER, SESSION), consistent=True)
         return Readback(
             trails=trails,
             facts=facts,
@@ -89,34 +91,34 @@ async def _read(stage: Stage, calls: Sequence[Call]) -> Readback:
             session=merge_all(Session, (day.state(Session) for day in days)),
             session_read=_get(stage, f"/v1/session/{SESSION}"),
             spend=spend,
-            spend_all=(await _spend(table, "all", months)).get("all", Spend()),
+            spend_all=(await _spend(store, "all", months)).get("all", Spend()),
             budgets=load_config(stage.config).budgets,
         )
 
 
-async def _trail(table: Table, call: Call) -> Trail:
-    inference, attempts = await table.get_inference(call.inference_id)
+async def _trail(store: Store, call: Call) -> Trail:
+    inference, attempts = await store.facts.get_inference(call.inference_id)
     if inference is None:
         raise DemoFault(f"{call.label}: the ledger has no {call.inference_id}, which its receipt names")
     return Trail(inference, attempts)
 
 
-async def _snapshot_after(table: Table, last: int) -> Snapshot:
+async def _snapshot_after(store: Store, last: int) -> Snapshot:
     """The routers' snapshot, once it holds everything up to `last` (ms)."""
     deadline = time.monotonic() + ROLLUP_TIMEOUT_S
     while time.monotonic() < deadline:
-        item = await table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK), consistent=True)
+        item = await store.views.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK), consistent=True)
         if item and item["as_of"] >= last:
             return Snapshot.unpack(item["blob"])
         await asyncio.sleep(0.05)
     raise DemoFault(f"within {ROLLUP_TIMEOUT_S} s no rollup has seen the last call")
 
 
-async def _spend(table: Table, kind: str, months: Iterable[str]) -> dict[str, Spend]:
+async def _spend(store: Store, kind: str, months: Iterable[str]) -> dict[str, Spend]:
     """A kind of scope's spend by name: the sum of its days."""
     spend: dict[str, Spend] = {}
     for month in months:
-        for item in await table.query_views(spend_pk(kind, month), consistent=True):
+        for item in await store.views.query_views(spend_pk(kind, month), consistent=True):
             name = unescape(item.key.sk.rpartition("#")[0])
             spend[name] = spend.get(name, Spend()).merge(item.state(Spend))
     return spend

@@ -18,7 +18,10 @@ from aiodynamo.models import RetryTimeout
 
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store.connection import StoreError
+from ledger.store.facts import FACTS_TABLE
+from ledger.store.opened import Store, open_store
+from ledger.store.views import VIEWS_TABLE
 from local.stack import ROOT, create_tables, embedded_aws, free_port
 from rollup.handler import run_forever
 from rollup.passes import run_pass
@@ -100,8 +103,8 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
     read = read_secrets(provider.api_key for provider in config.providers if provider.api_key)
     keys = caller_keys(arguments)
     tables = (arguments.facts_table, arguments.views_table)
-    async with open_table(*tables, endpoint_url=dynamodb_url, retry_s=10) as table:
-        await _prepare(table, keys)
+    async with open_store(*tables, endpoint_url=dynamodb_url, retry_s=10) as store:
+        await _prepare(store, keys)
         settings = Settings(config, read, *tables, dynamodb_url=dynamodb_url, views_refresh_ms=200)
         port = arguments.port or free_port()
         server = uvicorn.Server(
@@ -116,7 +119,7 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
         )
         stop = asyncio.Event()
         ready = asyncio.create_task(_announce(server, port))
-        rollup = asyncio.create_task(_roll(table, arguments, stop))
+        rollup = asyncio.create_task(_roll(store, arguments, stop))
         try:
             await server.serve()
         finally:
@@ -125,15 +128,15 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
             await rollup
 
 
-async def _prepare(table: Table, keys: Sequence[ApiKey]) -> None:
+async def _prepare(store: Store, keys: Sequence[ApiKey]) -> None:
     try:
-        await create_tables(table.client, table.facts, table.views)
+        await create_tables(store.client, store.facts.name, store.views.name)
     except (AIODynamoError, RetryTimeout, aiohttp.ClientError, OSError) as error:
         raise RuntimeError(f"no DynamoDB answers there: {type(error).__name__}: {error}") from error
     for key in keys:
-        await table.put_api_key(key)
+        await store.views.put_api_key(key)
     # What an earlier router wrote into this store, and no pass has counted yet, steers the first request already.
-    await run_pass(table, now=now_ms(), lag_ms=0)
+    await run_pass(store, now=now_ms(), lag_ms=0)
 
 
 async def _announce(server: uvicorn.Server, port: int) -> None:
@@ -143,10 +146,10 @@ async def _announce(server: uvicorn.Server, port: int) -> None:
     print(f"ready http://127.0.0.1:{port}", flush=True)
 
 
-async def _roll(table: Table, arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+async def _roll(store: Store, arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     if arguments.rollup_every > 0:
         lost_after_ms = round(arguments.lost_after * 1000)
-        await run_forever(table, arguments.rollup_every, LAG_MS, stop, lost_after_ms=lost_after_ms)
+        await run_forever(store, arguments.rollup_every, LAG_MS, stop, lost_after_ms=lost_after_ms)
 
 
 def main() -> int:

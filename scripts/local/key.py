@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from ledger.items import ApiKey
 from ledger.moments import DAY_MS, now_ms
-from ledger.store.table import VIEWS_TABLE, StoreError, open_table
+from ledger.store.connection import StoreError
+from ledger.store.opened import open_store
+from ledger.store.views import VIEWS_TABLE
 from route.request.auth import digest_of
 
 EXAMPLES = """examples:
@@ -42,12 +44,12 @@ def parser() -> argparse.ArgumentParser:
 async def run(arguments: argparse.Namespace) -> str:
     """What to print. Raises StoreError, or ValueError for a key that is not there."""
     tables = ("", arguments.views_table)
-    async with open_table(*tables, region=arguments.region, endpoint_url=arguments.dynamodb_url) as table:
+    async with open_store(*tables, region=arguments.region, endpoint_url=arguments.dynamodb_url) as store:
         if arguments.revoke:
-            known = await table.get_api_key(digest_of(sys.stdin.readline().strip()))
+            known = await store.views.get_api_key(digest_of(sys.stdin.readline().strip()))
             if known is None:
                 raise ValueError("no such key in this table")
-            await table.put_api_key(replace(known, active=False))
+            await store.views.put_api_key(replace(known, active=False))
             return f"revoked a key of {known.caller}; routers forget it within 30 s"
         for name in (arguments.caller, arguments.tenant or arguments.caller):
             if not name.strip() or not name.isprintable():
@@ -63,7 +65,7 @@ async def run(arguments: argparse.Namespace) -> str:
             models=tuple(arguments.model),
             expires_at_ms=now_ms() + round(arguments.days * DAY_MS) if arguments.days else None,
         )
-        await table.put_api_key(key)
+        await store.views.put_api_key(key)
         return secret
 
 

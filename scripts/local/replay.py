@@ -23,7 +23,10 @@ from ledger.items import Fact, Inference, Started, State
 from ledger.moments import now_ms
 from ledger.outcomes import Kind
 from ledger.store import records
-from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store.connection import StoreError
+from ledger.store.facts import FACTS_TABLE
+from ledger.store.opened import Store, open_store
+from ledger.store.views import VIEWS_TABLE
 from rollup.reaper import LOST_AFTER_MS, close_lost
 from rollup.together import apart
 
@@ -157,7 +160,7 @@ def _lines(files: Iterable[str]) -> Iterator[tuple[str, str]]:
 class Replay:
     """A replay under way, and what has come of each row. `homeless`: attempts that no inference is known for."""
 
-    table: Table
+    store: Store
     clock: Callable[[], int]
     written: int = 0
     there: int = 0
@@ -180,14 +183,14 @@ class Replay:
         """One inference: what it did first, then how it ended, so that one that is closed is whole."""
         head = spilled.head
         if spilled.refusal and head:
-            self._count(await self.table.refuse(head, replace(spilled.refusal, at=self.clock())))
+            self._count(await self.store.facts.refuse(head, replace(spilled.refusal, at=self.clock())))
             return
         stored, rows, added = await self._start(spilled)
         # Then the reaper was here before us: what it has said of the ending is counted, and stays.
         is_lost = stored is not None and stored.state is State.LOST
         for n, fact in sorted(spilled.facts.items()):
             closes = None if is_lost or any(row.closes for row in rows if row.n != n) else fact.closes
-            self._count(await self.table.put_fact(replace(fact, at=self.clock(), closes=closes)))
+            self._count(await self.store.facts.put_fact(replace(fact, at=self.clock(), closes=closes)))
         if head is None:
             self.written += added
             self.there += len(spilled.started) - added if stored else 0
@@ -204,26 +207,26 @@ class Replay:
         Before their rows: an attempt that is listed is one that the reaper knows of, should it come in between.
         """
         inference_id, added = spilled.inference_id, 0
-        stored, rows = await self.table.get_inference(inference_id)
+        stored, rows = await self.store.facts.get_inference(inference_id)
         if stored is None or stored.state is not State.OPEN:
             return stored, rows, 0
         for started in spilled.begun:
             if started.n not in {known.n for known in stored.started}:
-                added += await self.table.add_started(inference_id, started)
-        stored, rows = await self.table.get_inference(inference_id)
+                added += await self.store.facts.add_started(inference_id, started)
+        stored, rows = await self.store.facts.get_inference(inference_id)
         return stored, rows, added
 
     async def _finish(self, head: Inference, stored: Inference | None) -> bool:
         if head.closed_at is None or head.ending is None:
-            return stored is None and await self.table.open_inference(head)
-        shut = await self.table.close_inference(
+            return stored is None and await self.store.facts.open_inference(head)
+        shut = await self.store.facts.close_inference(
             head.inference_id, at=head.closed_at, ending=head.ending, status=head.status
         )
-        return shut or await self.table.open_inference(head)
+        return shut or await self.store.facts.open_inference(head)
 
     async def _reap(self, inference_id: str) -> None:
         """Nobody has told how it ended. The reaper no longer looks at minutes as old as its own may be."""
-        state = await close_lost(self.table, inference_id, self.clock, self.clock() - LOST_AFTER_MS)
+        state = await close_lost(self.store, inference_id, self.clock, self.clock() - LOST_AFTER_MS)
         self.lost += state is not None
 
     def _count(self, written: bool) -> None:
@@ -257,8 +260,8 @@ def parser() -> argparse.ArgumentParser:
 async def run(arguments: argparse.Namespace, found: Found, clock: Callable[[], int] = now_ms) -> int:
     """Writes what was found and prints what came of it. The exit status."""
     tables = (arguments.facts_table, arguments.views_table)
-    async with open_table(*tables, region=arguments.region, endpoint_url=arguments.dynamodb_url) as table:
-        replay = Replay(table, clock)
+    async with open_store(*tables, region=arguments.region, endpoint_url=arguments.dynamodb_url) as store:
+        replay = Replay(store, clock)
         error = await replay.put_all(found)
     for place in found.broken:
         print(f"scripts/replay: {place}: a spilled row that cannot be read", file=sys.stderr)

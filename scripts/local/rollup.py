@@ -12,7 +12,10 @@ from rich.progress import Progress
 from rich.table import Table as Grid
 
 from ledger.moments import DAY_MS, day_of, day_start_ms, iso, minute_start_ms, next_minute, now_ms
-from ledger.store.table import FACTS_TABLE, VIEWS_TABLE, StoreError, Table, open_table
+from ledger.store.connection import StoreError
+from ledger.store.facts import FACTS_TABLE
+from ledger.store.opened import Store, open_store
+from ledger.store.views import VIEWS_TABLE
 from rollup.marks import REAPED
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
@@ -81,17 +84,17 @@ def _day(text: str) -> str:
 async def run(args: argparse.Namespace, console: Console, clock: Callable[[], int] = now_ms) -> None:
     """Does it and prints what was done. Incomplete, after that, when single items failed."""
     failed: list[Incomplete] = []
-    async with open_table(
+    async with open_store(
         args.facts_table, args.views_table, region=args.region, endpoint_url=args.dynamodb_url
-    ) as table:
-        work = _Work(table, args, clock, failed)
+    ) as store:
+        work = _Work(store, args, clock, failed)
         if args.command == "once":
             reaped = await work.reap()
             rows = _pass_rows(await work.run_pass())
         else:
             reaped, rebuilt = await _rebuild(work, console)
             rows = _rebuild_rows(rebuilt)
-        _show(console, [*rows, *_reap_rows(reaped), *await _stored_rows(table, clock)])
+        _show(console, [*rows, *_reap_rows(reaped), *await _stored_rows(store, clock)])
     if failed:
         raise failed[-1]
 
@@ -100,14 +103,14 @@ async def run(args: argparse.Namespace, console: Console, clock: Callable[[], in
 class _Work:
     """The steps of a run. What single items make of one is kept in `failed`, so that the next step is done too."""
 
-    table: Table
+    store: Store
     args: argparse.Namespace
     clock: Callable[[], int]
     failed: list[Incomplete]
 
     async def reap(self, since: str | None = None) -> ReapReport:
         try:
-            return await reap(self.table, self.clock, lost_after_ms=self.args.lost_after_ms, since=since)
+            return await reap(self.store, self.clock, lost_after_ms=self.args.lost_after_ms, since=since)
         except ReapIncomplete as incomplete:
             self.failed.append(incomplete)
             return incomplete.report
@@ -116,7 +119,7 @@ class _Work:
         # An emulator's indexes are never behind; on AWS `as_of` must be as exact as the scheduled function's.
         lag_ms = 0 if self.args.dynamodb_url else LAG_MS
         try:
-            return await run_pass(self.table, now=self.clock(), lag_ms=lag_ms)
+            return await run_pass(self.store, now=self.clock(), lag_ms=lag_ms)
         except PassIncomplete as incomplete:
             self.failed.append(incomplete)
             return incomplete.report
@@ -124,10 +127,10 @@ class _Work:
 
 async def _rebuild(work: _Work, console: Console) -> tuple[ReapReport, RebuildReport]:
     """The days between two passes: the first brings the watermark up to now, the second the snapshot."""
-    table = work.table
+    store = work.store
     days = whole_days(work.args.from_day, work.args.to_day, work.clock())
     # Without a mark the views were dropped, and with them what the reaper knew: it begins where the days do.
-    marked = await table.get_view_item(REAPED.key)
+    marked = await store.views.get_view_item(REAPED.key)
     reaped = await work.reap(since=None if marked else f"{days[0]}T00:00")
     await work.run_pass()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -137,7 +140,7 @@ async def _rebuild(work: _Work, console: Console) -> tuple[ReapReport, RebuildRe
             read = next_minute(minute)
             bars.update(bar, completed=minute_start_ms(read) - day_start_ms(days[0]), description=minute)
 
-        rebuilt = await rebuild(table, days[0], days[-1], now=work.clock(), progress=progress)
+        rebuilt = await rebuild(store, days[0], days[-1], now=work.clock(), progress=progress)
     await work.run_pass()
     return reaped, rebuilt
 
@@ -165,9 +168,9 @@ def _reap_rows(report: ReapReport) -> Rows:
     return [("closed as lost", report.lost), ("closed for their router", report.completed)]
 
 
-async def _stored_rows(table: Table, clock: Callable[[], int]) -> Rows:
+async def _stored_rows(store: Store, clock: Callable[[], int]) -> Rows:
     """Read back from the table, so that what is shown is what routers get."""
-    stored = await table.get_view_item(SNAPSHOT_KEY, consistent=True)
+    stored = await store.views.get_view_item(SNAPSHOT_KEY, consistent=True)
     if stored is None:
         return [("as of", "no snapshot")]
     return [("as of", iso(stored["as_of"])), ("age", f"{(clock() - stored['as_of']) / 1000:.1f} s")]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ledger.items import ApiKey
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from local.vendor_suites import SUITES, CannotFetch, Run, model_names, run_against
 from route.request.auth import digest_of
 from tests.route.house import build_house
@@ -14,9 +14,9 @@ from tests.route.house import build_house
 KEYS = ("my-anthropic-api-key", "my-auth-token", "My Auth Token", "My API Key", "My Admin API Key")
 
 
-async def admit(table: Table) -> None:
+async def admit(store: Store) -> None:
     for key in KEYS:
-        await table.put_api_key(ApiKey(digest_of(key), "suite", tenant="vendor"))
+        await store.views.put_api_key(ApiKey(digest_of(key), "suite", tenant="vendor"))
 
 
 def run(vendor: str, dynamodb_url: str, default: str) -> Run:

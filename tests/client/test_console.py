@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from ledger.items import ApiKey
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.request.auth import digest_of
 from tests.client.stand_in import StandIn
 from tests.fakes import Fail
@@ -30,8 +30,8 @@ def house(dynamodb_url: str) -> Iterator[House]:
     profiles = {"chat": {"routes": ["a/small", "b/small"], "health": {"threshold": 2}}}
     with build_house(dynamodb_url, models={"b": dear}, profiles=profiles) as built:
 
-        async def operator(table: Table) -> None:
-            await table.put_api_key(ApiKey(digest_of(KEY), "op", "ops", role="operator"))
+        async def operator(store: Store) -> None:
+            await store.views.put_api_key(ApiKey(digest_of(KEY), "op", "ops", role="operator"))
 
         built.at_table(operator)
         yield built

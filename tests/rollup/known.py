@@ -10,7 +10,7 @@ from aiodynamo.errors import ValidationException
 
 from ledger.items import Fact
 from ledger.moments import minute_of
-from ledger.store.table import Table
+from ledger.store.facts import FactsTable
 
 
 def ask_known_minutes(patch: pytest.MonkeyPatch, facts: Iterable[Fact]) -> None:
@@ -18,12 +18,12 @@ def ask_known_minutes(patch: pytest.MonkeyPatch, facts: Iterable[Fact]) -> None:
 
     A day has 23,040 of them; to ask each is what takes a rebuild so long on an emulator.
     """
-    minutes, ask = {minute_of(fact.at) for fact in facts}, Table.facts_of_minute
+    minutes, ask = {minute_of(fact.at) for fact in facts}, FactsTable.facts_of_minute
 
-    async def facts_of_minute(table: Table, minute: str) -> list[Fact]:
+    async def facts_of_minute(table: FactsTable, minute: str) -> list[Fact]:
         return await ask(table, minute) if minute in minutes else []
 
-    patch.setattr(Table, "facts_of_minute", facts_of_minute)
+    patch.setattr(FactsTable, "facts_of_minute", facts_of_minute)
 
 
 def refusing_client(refuses: Callable[[Mapping[str, Any]], bool], seen: list[str] | None = None) -> type[Client]:

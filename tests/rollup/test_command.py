@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from ledger.moments import day_of, minute_of, now_ms
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from local.rollup import arguments, run
 from local.stack import ROOT
 from rollup.marks import SEALED, read_mark
@@ -18,9 +18,9 @@ from tests.ledger.make import EARLY, MINUTE, NOW, fact, inference
 from tests.ledger.store.tables import expected_views, merged_views
 
 
-async def rollup(url: str, table: Table, *arguments: str) -> tuple[int, str]:
+async def rollup(url: str, store: Store, *arguments: str) -> tuple[int, str]:
     """The exit code, and all that was printed."""
-    where = ["--dynamodb-url", url, "--facts-table", table.facts, "--views-table", table.views]
+    where = ["--dynamodb-url", url, "--facts-table", store.facts.name, "--views-table", store.views.name]
     process = await asyncio.create_subprocess_exec(
         ROOT / "scripts" / "rollup",
         *arguments,
@@ -32,44 +32,44 @@ async def rollup(url: str, table: Table, *arguments: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
-async def test_once_counts_everything_up_to_now(dynamodb_url: str, table: Table) -> None:
+async def test_once_counts_everything_up_to_now(dynamodb_url: str, store: Store) -> None:
     """Facts and lost inferences; what it prints is read back from the table."""
     one, lost = fact(now_ms()), inference(now_ms() - 5_000)
-    await table.put_fact(one)
-    await table.open_inference(lost)
-    code, printed = await rollup(dynamodb_url, table, "once", "--lost-after-ms", "2000")
+    await store.facts.put_fact(one)
+    await store.facts.open_inference(lost)
+    code, printed = await rollup(dynamodb_url, store, "once", "--lost-after-ms", "2000")
     assert code == 0, printed
-    _, rows = await table.get_inference(lost.inference_id)
-    assert await merged_views(table) == expected_views([one, *rows])
+    _, rows = await store.facts.get_inference(lost.inference_id)
+    assert await merged_views(store) == expected_views([one, *rows])
     lines = [line.split() for line in printed.splitlines()]
     assert ["facts", "read", "2"] in lines
     assert ["closed", "as", "lost", "1"] in lines
     assert any(line[:2] == ["as", "of"] and line[2].endswith("Z") for line in lines)
 
 
-async def test_rebuild_brings_dropped_views_back(dynamodb_url: str, table: Table) -> None:
+async def test_rebuild_brings_dropped_views_back(dynamodb_url: str, store: Store) -> None:
     """From no views at all to all of them, with one command; a day that goes on is rebuilt up to now.
 
     Soon after midnight by a clock of the test's own, since the day's minutes are read one by one.
     """
     one = fact(EARLY)
-    await table.put_fact(one)
+    await store.facts.put_fact(one)
     today = day_of(EARLY)
-    where = ["--dynamodb-url", dynamodb_url, "--facts-table", table.facts, "--views-table", table.views]
+    where = ["--dynamodb-url", dynamodb_url, "--facts-table", store.facts.name, "--views-table", store.views.name]
     args = arguments(["rebuild", "--from", today, "--to", today, *where])
     await run(args, Console(quiet=True), clock=lambda: EARLY + MINUTE)
-    assert await merged_views(table) == expected_views([one])
+    assert await merged_views(store) == expected_views([one])
 
 
 async def test_on_aws_it_is_as_careful_as_the_scheduled_function(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What its indexes may still be missing is left to the next pass; with an emulator it is not."""
-    await table.put_fact(fact(NOW - LAG_MS + 1))
-    await read_mark(table, SEALED, start=minute_of(NOW - MINUTE))
+    await store.facts.put_fact(fact(NOW - LAG_MS + 1))
+    await read_mark(store, SEALED, start=minute_of(NOW - MINUTE))
     printed = []
     for more in ([], ["--dynamodb-url", "http://127.0.0.1:9"]):
-        monkeypatch.setattr("local.rollup.open_table", lambda *_, **__: nullcontext(table))
+        monkeypatch.setattr("local.rollup.open_store", lambda *_, **__: nullcontext(store))
         console = Console()
         monkeypatch.delenv("WARMROUTE_DYNAMODB_URL", raising=False)
         with console.capture() as shown:
@@ -91,13 +91,13 @@ def test_what_a_router_may_still_work_on_is_not_closed_on_aws(
     assert arguments(["once", "--lost-after-ms", "1", "--dynamodb-url", "http://x"]).lost_after_ms == 1
 
 
-async def test_mistakes_are_said_in_one_line(dynamodb_url: str, table: Table) -> None:
+async def test_mistakes_are_said_in_one_line(dynamodb_url: str, store: Store) -> None:
     """A day that is none is a usage error; days to come and a store that is not there are failures."""
-    code, printed = await rollup(dynamodb_url, table, "rebuild", "--from", "x", "--to", "2026-11-20")
+    code, printed = await rollup(dynamodb_url, store, "rebuild", "--from", "x", "--to", "2026-11-20")
     assert (code, "no UTC day" in printed) == (2, True)
-    code, printed = await rollup(dynamodb_url, table, "rebuild", "--from", "2999-01-01", "--to", "2999-01-02")
+    code, printed = await rollup(dynamodb_url, store, "rebuild", "--from", "2999-01-01", "--to", "2999-01-02")
     assert (code, printed) == (1, "rollup: 2999-01-02 is still to come\n")
-    code, printed = await rollup("http://127.0.0.1:9", table, "once")
+    code, printed = await rollup("http://127.0.0.1:9", store, "once")
     assert (code, printed.startswith("rollup: "), "Traceback" in printed) == (1, True, False)
 
 

@@ -13,7 +13,8 @@ import pytest
 from ledger.items import Fact
 from ledger.moments import now_ms
 from ledger.outcomes import Ending
-from ledger.store.table import StoreError, Table, open_table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store, open_store
 from ledger.views import SpendDay, ViewKey
 from local.stack import ROOT
 from rollup import handler as rim
@@ -47,11 +48,11 @@ class Context:
 
 
 @pytest.fixture
-def environment(table: Table, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def environment(store: Store, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As the template sets it, and the emulator's URL."""
     for name, value in {
-        "WARMROUTE_FACTS_TABLE": table.facts,
-        "WARMROUTE_VIEWS_TABLE": table.views,
+        "WARMROUTE_FACTS_TABLE": store.facts.name,
+        "WARMROUTE_VIEWS_TABLE": store.views.name,
         "WARMROUTE_DYNAMODB_URL": dynamodb_url,
         "WARMROUTE_ROLLUP_PASS_EVERY_S": "0.2",
         "WARMROUTE_ROLLUP_LAG_MS": "0",
@@ -83,12 +84,12 @@ class Clock:
 
 
 async def test_a_busy_run_makes_passes_until_its_minute_is_over(
-    table: Table, environment: pytest.MonkeyPatch
+    store: Store, environment: pytest.MonkeyPatch
 ) -> None:
     """As long as there are facts in unsealed minutes, and never longer than the run or the function may last."""
     environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0.01")
     one = fact(NOW)
-    await table.put_fact(one)
+    await store.facts.put_fact(one)
     clock = Clock(step_ms=5_000)
     report = await run_minute(Settings.from_env(os.environ), 120_000, clock)
     assert report["passes"] > 2
@@ -96,46 +97,46 @@ async def test_a_busy_run_makes_passes_until_its_minute_is_over(
     assert clock.at <= NOW + rim.RUN_MS + 2 * clock.step_ms
     little = rim.LAST_PASS_MS + 2_000
     assert (await run_minute(Settings.from_env(os.environ), little, Clock(step_ms=1_000)))["passes"] == 1
-    assert await merged_views(table) == expected_views([one])
+    assert await merged_views(store) == expected_views([one])
 
 
-async def test_zero_means_one_pass(table: Table, environment: pytest.MonkeyPatch) -> None:
+async def test_zero_means_one_pass(store: Store, environment: pytest.MonkeyPatch) -> None:
     """Also when there is something to do."""
     environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0")
-    await table.put_fact(fact(now_ms()))
+    await store.facts.put_fact(fact(now_ms()))
     assert (await invoke(Context()))["passes"] == 1
 
 
-async def test_a_run_reaps_and_counts_what_it_reaped(table: Table, environment: pytest.MonkeyPatch) -> None:
+async def test_a_run_reaps_and_counts_what_it_reaped(store: Store, environment: pytest.MonkeyPatch) -> None:
     """Lost inferences are closed, and the run goes on until they are in the views."""
     environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
     lost = inference(NOW - 1_000)
-    await table.open_inference(lost)
+    await store.facts.open_inference(lost)
     report = await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
     assert report["reaped"]["lost"] == 1
-    closed, rows = await table.get_inference(lost.inference_id)
+    closed, rows = await store.facts.get_inference(lost.inference_id)
     assert closed is not None
     assert closed.ending is Ending.ERROR
-    assert await merged_views(table) == expected_views(rows)
+    assert await merged_views(store) == expected_views(rows)
 
 
 async def test_a_run_with_an_item_that_fails_does_everything_else(
-    table: Table, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It reaps and makes its further passes, logs the item by its key, and fails at the end for Lambda to tell."""
     environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
     lost = inference(NOW - 1_000)
-    await table.open_inference(lost)
-    await table.put_fact(fact(NOW))
+    await store.facts.open_inference(lost)
+    await store.facts.put_fact(fact(NOW))
     refusing = refusing_client(lambda item: item.get("pk", {}).get("S", "").startswith("session#"))
-    environment.setattr(rim, "open_table", partial(open_table, client_class=refusing))
+    environment.setattr(rim, "open_store", partial(open_store, client_class=refusing))
     environment.setattr(rim.logger, "propagate", True)
     with pytest.raises(PassIncomplete):
         await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
-    closed, rows = await table.get_inference(lost.inference_id)
+    closed, rows = await store.facts.get_inference(lost.inference_id)
     assert closed is not None
     assert closed.ending is Ending.ERROR
-    spent = (await merged_views(table))[ViewKey("spend#all#2026-11", "all#2026-11-20")]
+    spent = (await merged_views(store))[ViewKey("spend#all#2026-11", "all#2026-11-20")]
     assert isinstance(spent, SpendDay)
     assert spent.spend.attempts == 1 + len(rows)
     failed = [record for record in caplog.records if record.message == "view-item-failed"]
@@ -145,7 +146,7 @@ async def test_a_run_with_an_item_that_fails_does_everything_else(
 
 @pytest.mark.parametrize(("lost_after_ms", "every_pass"), [(60_000, False), (59_999, True)])
 async def test_the_local_rollup_reaps_now_and_then(
-    table: Table, monkeypatch: pytest.MonkeyPatch, lost_after_ms: int, every_pass: bool
+    store: Store, monkeypatch: pytest.MonkeyPatch, lost_after_ms: int, every_pass: bool
 ) -> None:
     """Every 10 s at most, as each look reads several minutes; in each pass where lost means less than a minute."""
     counts, stop, clock = {"passes": 0, "reaps": 0}, asyncio.Event(), Clock(step_ms=500)
@@ -163,7 +164,7 @@ async def test_the_local_rollup_reaps_now_and_then(
     monkeypatch.setattr(rim, "run_pass", count_pass)
     monkeypatch.setattr(rim, "reap", count_reap)
     begun = clock.at
-    await run_forever(table, 0.001, 0, stop, lost_after_ms=lost_after_ms, clock=clock)
+    await run_forever(store, 0.001, 0, stop, lost_after_ms=lost_after_ms, clock=clock)
     if every_pass:
         assert counts["reaps"] == 30
     else:
@@ -177,9 +178,9 @@ async def test_a_run_that_cannot_reach_its_tables_fails(environment: pytest.Monk
         await invoke(Context())
 
 
-async def test_a_pass_is_logged_with_its_counts(table: Table, environment: pytest.MonkeyPatch) -> None:
+async def test_a_pass_is_logged_with_its_counts(store: Store, environment: pytest.MonkeyPatch) -> None:
     """One JSON line per pass, kebab-case, with what it read and wrote, from a process as Lambda starts it."""
-    await table.put_fact(fact(now_ms()))
+    await store.facts.put_fact(fact(now_ms()))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", ONE_RUN),
         env=os.environ | {"PYTHONPATH": str(ROOT / "functions"), "WARMROUTE_ROLLUP_PASS_EVERY_S": "0"},
@@ -190,23 +191,23 @@ async def test_a_pass_is_logged_with_its_counts(table: Table, environment: pytes
     assert (line["message"], line["level"], line["facts"]) == ("rollup-pass", "INFO", 1)
 
 
-async def test_the_local_rollup_goes_on_after_a_failed_pass(dynamodb_url: str, table: Table) -> None:
+async def test_the_local_rollup_goes_on_after_a_failed_pass(dynamodb_url: str, store: Store) -> None:
     """The store dies for some writes; the passes after that have everything. It ends when it is told to."""
     writes = Writes(dies_at=3)
     one = fact(now_ms())
-    await table.put_fact(one)
+    await store.facts.put_fact(one)
     stop = asyncio.Event()
-    async with beside(dynamodb_url, table, dying_client(writes)) as flaky:
+    async with beside(dynamodb_url, store, dying_client(writes)) as flaky:
         running = asyncio.create_task(run_forever(flaky, 0.05, 0, stop))
         await until(lambda: asyncio.sleep(0, writes.count > 3))
         writes.dies_at = None
-        await until(lambda: has(table, [one]))
+        await until(lambda: has(store, [one]))
         stop.set()
         await running
 
 
-async def has(table: Table, facts: list[Fact]) -> bool:
-    return await merged_views(table) == expected_views(facts)
+async def has(store: Store, facts: list[Fact]) -> bool:
+    return await merged_views(store) == expected_views(facts)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

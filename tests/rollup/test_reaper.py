@@ -14,41 +14,41 @@ from ledger.folds.spend import Spend
 from ledger.items import Fact, Inference, Started, State
 from ledger.moments import minute_of
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from rollup.marks import REAPED, move_mark, read_mark
 from rollup.passes import run_pass
 from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from tests.ledger.make import MINUTE, NOW, fact, inference
-from tests.ledger.store.tables import beside, expected_views, fresh_table, interrupted_client, merged_views
+from tests.ledger.store.tables import beside, expected_views, fresh_store, interrupted_client, merged_views
 from tests.rollup.known import refusing_client
 
 LATER = NOW + LOST_AFTER_MS
 
 
-async def opened(table: Table, *, attempts: int = 1, rows: list[Fact] | None = None) -> Inference:
+async def opened(store: Store, *, attempts: int = 1, rows: list[Fact] | None = None) -> Inference:
     """An inference with some attempts started and some of their rows written."""
     one = inference(attempts=attempts)
-    await table.open_inference(one)
+    await store.facts.open_inference(one)
     for row in rows or []:
-        await table.put_fact(replace(row, inference_id=one.inference_id))
+        await store.facts.put_fact(replace(row, inference_id=one.inference_id))
     return one
 
 
-async def reaped(table: Table, at: int = LATER) -> ReapReport:
-    return await reap(table, lambda: at)
+async def reaped(store: Store, at: int = LATER) -> ReapReport:
+    return await reap(store, lambda: at)
 
 
-async def facts_at(table: Table, *instants: int) -> list[Fact]:
+async def facts_at(store: Store, *instants: int) -> list[Fact]:
     minutes = {minute_of(at) for at in instants}
-    return [one for minute in minutes for one in await table.facts_of_minute(minute)]
+    return [one for minute in minutes for one in await store.facts.facts_of_minute(minute)]
 
 
 @pytest.mark.case("11.2")
-async def test_a_crash_before_any_answer_is_lost(table: Table) -> None:
+async def test_a_crash_before_any_answer_is_lost(store: Store) -> None:
     """One attempt, no row: it becomes unknown, the inference lost, and both are counted once, as an error."""
-    one = await opened(table)
-    assert await reaped(table) == ReapReport(minutes=5, lost=1)
-    closed, [row] = await table.get_inference(one.inference_id)
+    one = await opened(store)
+    assert await reaped(store) == ReapReport(minutes=5, lost=1)
+    closed, [row] = await store.facts.get_inference(one.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending, closed.status, closed.closed_at) == (
         State.LOST,
@@ -69,29 +69,29 @@ async def test_a_crash_before_any_answer_is_lost(table: Table) -> None:
     assert RouteStats.of(row) == RouteStats()
 
 
-async def test_what_is_younger_stays_open(table: Table) -> None:
+async def test_what_is_younger_stays_open(store: Store) -> None:
     """Exactly the limit is lost, one ms less is not: its router may be at work still."""
-    one = await opened(table)
-    assert (await reaped(table, LATER - 1)).lost == 0
-    assert await table.open_in_minute(minute_of(NOW)) == [one.inference_id]
-    assert (await reaped(table, LATER)).lost == 1
+    one = await opened(store)
+    assert (await reaped(store, LATER - 1)).lost == 0
+    assert await store.facts.open_in_minute(minute_of(NOW)) == [one.inference_id]
+    assert (await reaped(store, LATER)).lost == 1
 
 
-async def test_a_second_reaper_finds_nothing(table: Table) -> None:
+async def test_a_second_reaper_finds_nothing(store: Store) -> None:
     """Run twice, the same facts."""
-    await opened(table, attempts=2)
-    await reaped(table)
-    before = await facts_at(table, LATER)
-    assert (await reaped(table, LATER + 1)).lost == 0
-    assert await facts_at(table, LATER) == before
+    await opened(store, attempts=2)
+    await reaped(store)
+    before = await facts_at(store, LATER)
+    assert (await reaped(store, LATER + 1)).lost == 0
+    assert await facts_at(store, LATER) == before
 
 
-async def test_only_missing_rows_are_written(table: Table) -> None:
+async def test_only_missing_rows_are_written(store: Store) -> None:
     """The first attempt's row stays, the second becomes unknown and says how the inference ended."""
     failed = fact(ok=False, n=1)
-    one = await opened(table, attempts=2, rows=[failed])
-    await reaped(table)
-    _, rows = await table.get_inference(one.inference_id)
+    one = await opened(store, attempts=2, rows=[failed])
+    await reaped(store)
+    _, rows = await store.facts.get_inference(one.inference_id)
     assert rows[0] == replace(failed, inference_id=one.inference_id)
     assert [(row.n, row.kind, row.closes) for row in rows] == [
         (1, Kind.SERVER_ERROR, None),
@@ -101,34 +101,34 @@ async def test_only_missing_rows_are_written(table: Table) -> None:
 
 @pytest.mark.parametrize(("ending", "status"), [(Ending.OK, 200), (Ending.ERROR, 529), (Ending.CANCELLED, None)])
 async def test_a_crash_between_the_last_two_writes_is_no_loss(
-    table: Table, ending: Ending, status: int | None
+    store: Store, ending: Ending, status: int | None
 ) -> None:
     """The last row says how it ended: the inference is closed with that, and nothing is added."""
-    one = await opened(table, rows=[fact(closes=ending, http_status=status)])
-    assert await reaped(table) == ReapReport(minutes=5, completed=1)
-    closed, rows = await table.get_inference(one.inference_id)
+    one = await opened(store, rows=[fact(closes=ending, http_status=status)])
+    assert await reaped(store) == ReapReport(minutes=5, completed=1)
+    closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending, closed.status, len(rows)) == (State.CLOSED, ending, status, 1)
 
 
-async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(table: Table) -> None:
+async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(store: Store) -> None:
     """Every started attempt has its row and none ended the inference: it is one call and one error, no attempt."""
-    one = await opened(table, rows=[fact(ok=False)])
-    assert (await reaped(table)).lost == 1
-    closed, rows = await table.get_inference(one.inference_id)
+    one = await opened(store, rows=[fact(ok=False)])
+    assert (await reaped(store)).lost == 1
+    closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending, len(rows)) == (State.LOST, Ending.ERROR, 1)
-    facts = await facts_at(table, NOW, LATER)
+    facts = await facts_at(store, NOW, LATER)
     assert fold_facts(Spend, facts) == Spend(calls=1, attempts=1)
-    assert [f.n for f in await table.facts_of_session("amy", "s1")] == [0, 1]
+    assert [f.n for f in await store.facts.facts_of_session("amy", "s1")] == [0, 1]
 
 
-async def test_a_missing_row_beside_one_that_closes(table: Table) -> None:
+async def test_a_missing_row_beside_one_that_closes(store: Store) -> None:
     """The outcome is known, so the inference is closed with it; the missing attempt is unknown."""
     row = fact(n=2, closes=Ending.FALLBACK, http_status=200)
-    one = await opened(table, attempts=2, rows=[row])
-    assert await reaped(table) == ReapReport(minutes=5, completed=1)
-    closed, rows = await table.get_inference(one.inference_id)
+    one = await opened(store, attempts=2, rows=[row])
+    assert await reaped(store) == ReapReport(minutes=5, completed=1)
+    closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending) == (State.CLOSED, Ending.FALLBACK)
     assert [(r.n, r.closes) for r in rows] == [(1, None), (2, Ending.FALLBACK)]
@@ -137,22 +137,24 @@ async def test_a_missing_row_beside_one_that_closes(table: Table) -> None:
 @pytest.mark.case("11.2", "S2")
 async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -> None:
     """All at once over 12 inferences: each is closed once, with one row per attempt and one ending."""
-    async with fresh_table(any_store_url) as table, beside(any_store_url, table) as other:
-        left = [await opened(table) for _ in range(12)]
+    async with fresh_store(any_store_url) as store, beside(any_store_url, store) as other:
+        left = [await opened(store) for _ in range(12)]
 
         async def late_router(one: Inference) -> None:
             """As a router does it: what it was not first to write, it leaves alone."""
-            if await table.put_fact(fact(LATER, inference_id=one.inference_id, ok=False)):
+            if await store.facts.put_fact(fact(LATER, inference_id=one.inference_id, ok=False)):
                 second = Started(2, "other", "large", LATER)
-                if await table.add_started(one.inference_id, second):
+                if await store.facts.add_started(one.inference_id, second):
                     row = fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK)
-                    if await table.put_fact(row):
-                        await table.close_inference(one.inference_id, at=LATER, ending=Ending.FALLBACK, status=200)
+                    if await store.facts.put_fact(row):
+                        await store.facts.close_inference(
+                            one.inference_id, at=LATER, ending=Ending.FALLBACK, status=200
+                        )
 
-        await asyncio.gather(reaped(table), *map(late_router, left), reaped(other))
-        facts = await facts_at(table, LATER)
+        await asyncio.gather(reaped(store), *map(late_router, left), reaped(other))
+        facts = await facts_at(store, LATER)
         for one in left:
-            closed, rows = await table.get_inference(one.inference_id)
+            closed, rows = await store.facts.get_inference(one.inference_id)
             assert closed is not None
             own = [f for f in facts if f.inference_id == one.inference_id]
             assert closed.state is not State.OPEN
@@ -161,90 +163,90 @@ async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -
 
 
 @pytest.mark.case("11.2")
-async def test_a_router_begins_another_attempt_just_before_the_close(dynamodb_url: str, table: Table) -> None:
+async def test_a_router_begins_another_attempt_just_before_the_close(dynamodb_url: str, store: Store) -> None:
     """The reaper looks again: that attempt has a row in the end, whoever writes it, and there is one ending."""
-    one = await opened(table, rows=[fact(ok=False)])
+    one = await opened(store, rows=[fact(ok=False)])
 
     async def begin_another() -> None:
-        await table.add_started(one.inference_id, Started(2, "other", "large", LATER))
+        await store.facts.add_started(one.inference_id, Started(2, "other", "large", LATER))
 
     client = interrupted_client("UpdateItem", begin_another)
-    async with beside(dynamodb_url, table, client) as interrupted:
+    async with beside(dynamodb_url, store, client) as interrupted:
         assert (await reaped(interrupted)).lost == 1
-    assert not await table.put_fact(fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK))
-    assert [f.closes for f in await facts_at(table, LATER)] == [Ending.ERROR]
+    assert not await store.facts.put_fact(fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK))
+    assert [f.closes for f in await facts_at(store, LATER)] == [Ending.ERROR]
 
 
-async def test_lost_attempts_are_in_the_next_pass(table: Table) -> None:
+async def test_lost_attempts_are_in_the_next_pass(store: Store) -> None:
     """What the reaper writes is dated when it writes it, so that a rollup that is minutes ahead counts it."""
-    one = await opened(table)
-    await run_pass(table, now=LATER - 1, lag_ms=0)
-    await reaped(table)
-    await run_pass(table, now=LATER, lag_ms=0)
-    _, rows = await table.get_inference(one.inference_id)
-    assert await merged_views(table) == expected_views(rows)
+    one = await opened(store)
+    await run_pass(store, now=LATER - 1, lag_ms=0)
+    await reaped(store)
+    await run_pass(store, now=LATER, lag_ms=0)
+    _, rows = await store.facts.get_inference(one.inference_id)
+    assert await merged_views(store) == expected_views(rows)
 
 
-async def test_a_pause_is_caught_up(table: Table) -> None:
+async def test_a_pause_is_caught_up(store: Store) -> None:
     """Hours without a reaper: it goes on from where it was, and its mark trails behind what it has read."""
-    await reaped(table, NOW)
-    await opened(table)
+    await reaped(store, NOW)
+    await opened(store)
     long_after = NOW + 150 * MINUTE
-    assert (await reaped(table, long_after)).lost == 1
+    assert (await reaped(store, long_after)).lost == 1
     trail = minute_of(long_after - LOST_AFTER_MS - LOOK_BACK_MS)
-    assert await read_mark(table, REAPED, start="") == trail
+    assert await read_mark(store, REAPED, start="") == trail
 
 
-async def test_an_opening_write_that_came_late_is_found(table: Table) -> None:
+async def test_an_opening_write_that_came_late_is_found(store: Store) -> None:
     """Written minutes after the instant it is dated at, when the reaper had read that minute already."""
-    await reaped(table, LATER)
-    await opened(table)
-    assert (await reaped(table, LATER + 2 * MINUTE)).lost == 1
+    await reaped(store, LATER)
+    await opened(store)
+    assert (await reaped(store, LATER + 2 * MINUTE)).lost == 1
 
 
-async def test_a_short_limit_by_hand_does_not_move_the_mark_ahead(table: Table) -> None:
+async def test_a_short_limit_by_hand_does_not_move_the_mark_ahead(store: Store) -> None:
     """Closing what is open for a second or more, once, leaves the scheduled reaper's work as it was."""
-    await opened(table)
-    assert (await reap(table, lambda: NOW + 1_000, lost_after_ms=1_000)).lost == 1
-    mark = await read_mark(table, REAPED, start="")
+    await opened(store)
+    assert (await reap(store, lambda: NOW + 1_000, lost_after_ms=1_000)).lost == 1
+    mark = await read_mark(store, REAPED, start="")
     assert mark == minute_of(NOW + 1_000 - LOST_AFTER_MS - LOOK_BACK_MS)
 
 
-async def test_a_reaper_can_begin_earlier_than_its_mark(table: Table) -> None:
+async def test_a_reaper_can_begin_earlier_than_its_mark(store: Store) -> None:
     """For days whose views are rebuilt: `since` reads on from there and leaves the mark alone."""
-    await reaped(table, LATER + 60 * MINUTE)
-    mark = await read_mark(table, REAPED, start="")
-    await opened(table)
-    assert (await reaped(table, LATER + 60 * MINUTE)).lost == 0
-    report = await reap(table, lambda: LATER + 60 * MINUTE, since=minute_of(NOW))
+    await reaped(store, LATER + 60 * MINUTE)
+    mark = await read_mark(store, REAPED, start="")
+    await opened(store)
+    assert (await reaped(store, LATER + 60 * MINUTE)).lost == 0
+    report = await reap(store, lambda: LATER + 60 * MINUTE, since=minute_of(NOW))
     assert report.lost == 1
-    assert await read_mark(table, REAPED, start="") == mark
+    assert await read_mark(store, REAPED, start="") == mark
 
 
-async def test_a_mark_only_moves_forward(table: Table) -> None:
+async def test_a_mark_only_moves_forward(store: Store) -> None:
     """And many that create it at once agree on one."""
     minutes = ["2026-11-20T13:18", "2026-11-20T13:19"]
-    read = await asyncio.gather(*(read_mark(table, REAPED, start=minutes[n % 2]) for n in range(8)))
+    read = await asyncio.gather(*(read_mark(store, REAPED, start=minutes[n % 2]) for n in range(8)))
     assert len(set(read)) == 1
-    moved = await asyncio.gather(*(move_mark(table, REAPED, "2026-11-20T14:00") for _ in range(8)))
+    moved = await asyncio.gather(*(move_mark(store, REAPED, "2026-11-20T14:00") for _ in range(8)))
     assert moved.count(True) == 1
-    assert not await move_mark(table, REAPED, "2026-11-20T13:59")
-    assert await read_mark(table, REAPED, start="") == "2026-11-20T14:00"
+    assert not await move_mark(store, REAPED, "2026-11-20T13:59")
+    assert await read_mark(store, REAPED, start="") == "2026-11-20T14:00"
 
 
-async def test_one_that_cannot_be_closed_stops_no_other(dynamodb_url: str, table: Table) -> None:
+async def test_one_that_cannot_be_closed_stops_no_other(dynamodb_url: str, store: Store) -> None:
     """The others are closed, then the error names it. The mark stays before it, so it is tried again."""
-    await reaped(table, NOW)
-    mark = await read_mark(table, REAPED, start="")
-    bad, *others = [await opened(table) for _ in range(4)]
+    await reaped(store, NOW)
+    mark = await read_mark(store, REAPED, start="")
+    bad, *others = [await opened(store) for _ in range(4)]
 
     def refuses(item: Mapping[str, Any]) -> bool:
         return bool(item.get("inference_id", {}).get("S") == bad.inference_id)
 
-    async with beside(dynamodb_url, table, refusing_client(refuses)) as refusing:
+    async with beside(dynamodb_url, store, refusing_client(refuses)) as refusing:
         with pytest.raises(ReapIncomplete, match=bad.inference_id) as raised:
             await reaped(refusing, LATER + 30 * MINUTE)
     assert raised.value.report.lost == len(others)
-    assert await table.open_in_minute(minute_of(NOW)) == [bad.inference_id]
-    assert await read_mark(table, REAPED, start="") == mark
-    assert (await reaped(table, LATER + 60 * MINUTE)).lost == 1
+    assert await store.facts.open_in_minute(minute_of(NOW)) == [bad.inference_id]
+    assert await read_mark(store, REAPED, start="") == mark
+    assert (await reaped(store, LATER + 60 * MINUTE)).lost == 1

@@ -21,8 +21,8 @@ from ledger.items import Inference, State
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind, Outcome
 from ledger.store import records
+from ledger.store.opened import Store
 from ledger.store.records import Item
-from ledger.store.table import Table
 from ledger.usage import Usage
 from local.replay import Found, Replay
 from local.stack import ROOT, create_tables
@@ -61,13 +61,13 @@ def line(item: Item) -> str:
     return json.dumps({"message": "ledger-spilled", "item": orjson.dumps(item, default=_plain).decode()})
 
 
-async def put(table: Table, *items: Item, now: int = LATER) -> Replay:
+async def put(store: Store, *items: Item, now: int = LATER) -> Replay:
     """Replays some spilled items at an instant."""
     found = Found()
     for item in items:
         found.read("here", line(item))
     assert not found.broken
-    done = Replay(table, lambda: now)
+    done = Replay(store, lambda: now)
     assert await done.put_all(found) is None
     return done
 
@@ -84,9 +84,9 @@ def added(opened: Inference, n: int) -> Item:
 @contextmanager
 def outage(house: House) -> Iterator[None]:
     """The facts table is away; afterwards it is there again, empty."""
-    house.at_table(lambda table: table.client.delete_table(table.facts))
+    house.at_table(lambda store: store.client.delete_table(store.facts.name))
     yield
-    house.at_table(lambda table: create_tables(table.client, table.facts, table.views))
+    house.at_table(lambda store: create_tables(store.client, store.facts.name, store.views.name))
 
 
 @pytest.mark.case("S4")
@@ -136,7 +136,7 @@ def _totals(house: House) -> tuple[int, int, Decimal]:
     return told["calls"], told["errors"], Decimal(told["cost_usd"])
 
 
-async def test_a_row_comes_back_as_it_was(table: Table) -> None:
+async def test_a_row_comes_back_as_it_was(store: Store) -> None:
     """Plan, exact money and usage are what was spilled; only the instant is that of the replay."""
     opened = inference(plan=b"\x00\xff plan")
     row = fact(
@@ -147,97 +147,97 @@ async def test_a_row_comes_back_as_it_was(table: Table) -> None:
         usage=Usage(input=9, output=3),
         closes=Ending.OK,
     )
-    done = await put(table, records.inference_item(closed(opened)), records.fact_item(row))
+    done = await put(store, records.inference_item(closed(opened)), records.fact_item(row))
     assert (done.written, done.there, done.lost) == (2, 0, 0)
-    assert await table.get_inference(opened.inference_id) == (closed(opened), [replace(row, at=LATER)])
+    assert await store.facts.get_inference(opened.inference_id) == (closed(opened), [replace(row, at=LATER)])
 
 
-async def test_what_was_stored_in_part_is_completed(table: Table) -> None:
+async def test_what_was_stored_in_part_is_completed(store: Store) -> None:
     """An open inference gets the attempts, rows and the ending that it lacks, whatever their order in the log."""
     opened = inference(attempts=2)
     first = fact(inference_id=opened.inference_id, n=1, ok=False)
     second = fact(inference_id=opened.inference_id, n=2, closes=Ending.FALLBACK)
-    await table.open_inference(replace(opened, started=opened.started[:1]))
-    await table.put_fact(first)
+    await store.facts.open_inference(replace(opened, started=opened.started[:1]))
+    await store.facts.put_fact(first)
     end = closed(opened, Ending.FALLBACK)
     spilled = [records.inference_item(end), records.fact_item(second), added(opened, 2)]
-    done = await put(table, *spilled)
+    done = await put(store, *spilled)
     assert (done.written, done.there) == (2, 0)
-    assert await table.get_inference(opened.inference_id) == (end, [first, replace(second, at=LATER)])
-    done = await put(table, *spilled, now=LATER + 1)
+    assert await store.facts.get_inference(opened.inference_id) == (end, [first, replace(second, at=LATER)])
+    done = await put(store, *spilled, now=LATER + 1)
     assert (done.written, done.there) == (0, 2)
 
 
-async def test_an_attempt_alone_is_added_where_its_inference_is(table: Table) -> None:
+async def test_an_attempt_alone_is_added_where_its_inference_is(store: Store) -> None:
     """To one that is open, once; without any inference it is told and left."""
     opened = inference(attempts=2)
-    done = await put(table, added(opened, 2))
+    done = await put(store, added(opened, 2))
     assert (done.written, done.there, done.homeless) == (0, 0, 1)
-    await table.open_inference(replace(opened, started=opened.started[:1]))
+    await store.facts.open_inference(replace(opened, started=opened.started[:1]))
     for expected in ((1, 0, 0), (0, 1, 0)):
-        done = await put(table, added(opened, 2))
+        done = await put(store, added(opened, 2))
         assert (done.written, done.there, done.homeless) == expected
-    assert await table.get_inference(opened.inference_id) == (opened, [])
+    assert await store.facts.get_inference(opened.inference_id) == (opened, [])
 
 
-async def test_an_opening_alone_is_closed_by_the_reaper_when_it_is_time(table: Table) -> None:
+async def test_an_opening_alone_is_closed_by_the_reaper_when_it_is_time(store: Store) -> None:
     """Young, it stays open with all its attempts, for its router or the reaper's next look."""
     opened = inference(attempts=2)
     alone = replace(opened, started=opened.started[:1])
     now = NOW + LOST_AFTER_MS - 1
-    done = await put(table, records.inference_item(alone), added(opened, 2), now=now)
+    done = await put(store, records.inference_item(alone), added(opened, 2), now=now)
     assert (done.written, done.lost) == (1, 0)
-    assert await table.get_inference(opened.inference_id) == (opened, [])
-    assert (await reap(table, lambda: now + 60_000)).lost == 1
+    assert await store.facts.get_inference(opened.inference_id) == (opened, [])
+    assert (await reap(store, lambda: now + 60_000)).lost == 1
 
 
-async def test_an_old_opening_alone_is_closed_at_once(table: Table) -> None:
+async def test_an_old_opening_alone_is_closed_at_once(store: Store) -> None:
     """The reaper no longer looks at its minute: the replay does as the reaper would."""
     opened = inference()
     for expected in (1, 0):
-        done = await put(table, records.inference_item(opened))
+        done = await put(store, records.inference_item(opened))
         assert (done.written, done.lost) == (expected, expected)
-    stored, [row] = await table.get_inference(opened.inference_id)
+    stored, [row] = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
     assert (stored.state, row.kind, row.at, row.closes) == (State.LOST, Kind.LOST, LATER, Ending.ERROR)
 
 
-async def test_what_the_reaper_has_closed_stays_and_counts_once(table: Table) -> None:
+async def test_what_the_reaper_has_closed_stays_and_counts_once(store: Store) -> None:
     """Its row and its ending stand. A further attempt that it did not know of is priced, but ends nothing."""
     opened = inference(attempts=2)
-    await table.open_inference(replace(opened, started=opened.started[:1]))
-    assert await close_lost(table, opened.inference_id, lambda: LATER, NOW) is State.LOST
-    stored, [lost] = await table.get_inference(opened.inference_id)
+    await store.facts.open_inference(replace(opened, started=opened.started[:1]))
+    assert await close_lost(store, opened.inference_id, lambda: LATER, NOW) is State.LOST
+    stored, [lost] = await store.facts.get_inference(opened.inference_id)
     rows = [
         fact(inference_id=opened.inference_id, n=1, ok=False),
         fact(inference_id=opened.inference_id, n=2, cost_usd=Decimal("0.5"), closes=Ending.FALLBACK),
     ]
     spilled = [*map(records.fact_item, rows), added(opened, 2), records.inference_item(closed(opened))]
-    done = await put(table, *spilled)
+    done = await put(store, *spilled)
     assert (done.written, done.there) == (1, 2)
     late = replace(rows[1], at=LATER, closes=None)
-    assert await table.get_inference(opened.inference_id) == (stored, [lost, late])
+    assert await store.facts.get_inference(opened.inference_id) == (stored, [lost, late])
 
 
-async def test_a_reaper_that_died_halfway_is_completed(table: Table) -> None:
+async def test_a_reaper_that_died_halfway_is_completed(store: Store) -> None:
     """Its row says how the inference ended, so that is how it is closed."""
     opened = inference()
-    await table.open_inference(opened)
+    await store.facts.open_inference(opened)
     lost = fact(inference_id=opened.inference_id, outcome=Outcome.UNKNOWN, kind=Kind.LOST, closes=Ending.ERROR)
-    await table.put_fact(lost)
+    await store.facts.put_fact(lost)
     row = fact(inference_id=opened.inference_id, closes=Ending.OK)
-    done = await put(table, records.fact_item(row), records.inference_item(closed(opened)))
+    done = await put(store, records.fact_item(row), records.inference_item(closed(opened)))
     assert (done.written, done.there, done.lost) == (0, 2, 1)
-    stored, rows = await table.get_inference(opened.inference_id)
+    stored, rows = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
     assert (stored.state, stored.ending, rows) == (State.LOST, Ending.ERROR, [lost])
 
 
-def where(table: Table, url: str) -> argparse.Namespace:
-    return argparse.Namespace(url=url, facts=table.facts, views=table.views)
+def where(store: Store, url: str) -> argparse.Namespace:
+    return argparse.Namespace(url=url, facts=store.facts.name, views=store.views.name)
 
 
-async def test_a_log_may_be_of_any_shape(dynamodb_url: str, table: Table) -> None:
+async def test_a_log_may_be_of_any_shape(dynamodb_url: str, store: Store) -> None:
     """Text before a record, many on a line, other records: passed over. Broken rows are told by line only."""
     items = [records.fact_item(fact()) for _ in range(3)]
     one, two, three = map(line, items)
@@ -255,21 +255,21 @@ async def test_a_log_may_be_of_any_shape(dynamodb_url: str, table: Table) -> Non
         json.dumps([one]),
     ]
     code, printed, complaints = await asyncio.to_thread(
-        replay, where(table, dynamodb_url), "-", stdin="\n".join(log)
+        replay, where(store, dynamodb_url), "-", stdin="\n".join(log)
     )
     assert (code, printed) == (0, "rows: 3 written, 0 there already, 4 broken\n")
     told = [complaint.split(": ")[1] for complaint in complaints.splitlines()]
     assert told == ["line 5", "line 6", "line 7", "line 8"]
     assert secret not in complaints
     for item in items:
-        _, [row] = await table.get_inference(item["inference_id"])
+        _, [row] = await store.facts.get_inference(item["inference_id"])
         assert row.closes is None
 
 
-async def test_a_store_that_is_still_down_is_told(dynamodb_url: str, table: Table) -> None:
+async def test_a_store_that_is_still_down_is_told(dynamodb_url: str, store: Store) -> None:
     """Exit 1 with the number of rows that are still missing; wrong arguments are 2; neither is a traceback."""
     spilled = line(records.fact_item(fact()))
-    gone = argparse.Namespace(url=dynamodb_url, facts="no-such-table", views=table.views)
+    gone = argparse.Namespace(url=dynamodb_url, facts="no-such-table", views=store.views.name)
     code, printed, complaints = await asyncio.to_thread(replay, gone, stdin=spilled)
     assert (code, printed) == (1, "rows: 0 written, 0 there already, 1 not written\n")
     assert complaints.startswith("scripts/replay: ")

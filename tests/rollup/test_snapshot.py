@@ -16,7 +16,7 @@ from ledger.folds.tools import ToolEvidence
 from ledger.moments import DAY_MS, day_of, day_start_ms, minute_of
 from ledger.outcomes import Kind
 from ledger.snapshot import Snapshot, add_facts, with_own
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
 from rollup.snapshot import SNAPSHOT_KEY, _blob, write_snapshot
@@ -26,18 +26,18 @@ from tests.rollup.known import ask_known_minutes
 from tests.rollup.test_passes import put_all, snapshot_of
 
 
-async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(table: Table) -> None:
+async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(store: Store) -> None:
     """Routes: the minutes of the last 15; spend: this day and this month, where the month holds earlier days."""
     now = EARLY + 12 * MINUTE
     yesterday = fact(EARLY - 6 * MINUTE, cost_usd=Decimal("1.5"), latency_ms=9)
-    await table.put_fact(yesterday)
-    await run_pass(table, now=yesterday.at, lag_ms=0)
+    await store.facts.put_fact(yesterday)
+    await run_pass(store, now=yesterday.at, lag_ms=0)
     left_window = fact(now - 16 * MINUTE, cost_usd=Decimal("0.25"), latency_ms=9)
     first_minute = fact(now - 15 * MINUTE - 4_000, cost_usd=Decimal("0.125"), latency_ms=100)
     newest = fact(now, latency_ms=300, cost_usd=Decimal("0.000000000001"))
-    await put_all(table, [left_window, first_minute, newest])
-    await run_pass(table, now=now, lag_ms=0)
-    snapshot = await snapshot_of(table)
+    await put_all(store, [left_window, first_minute, newest])
+    await run_pass(store, now=now, lag_ms=0)
+    snapshot = await snapshot_of(store)
     stat = snapshot.routes.routes["acme|small|"]
     assert (stat.count, stat.latency_ms) == (2, 200)
     assert snapshot.as_of == now
@@ -47,7 +47,7 @@ async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(table: 
     assert snapshot.spent_usd("other", "month", now) == 0
 
 
-async def test_each_part_of_the_snapshot_has_its_own_window(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_part_of_the_snapshot_has_its_own_window(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tools: the last 30 minutes; health and cooldowns: today and yesterday; pace: from two minutes before."""
     now = EARLY
     asked: dict[str, Any] = {"origin": replace(ORIGIN, tools_requested=True), "latency_ms": 7}
@@ -64,11 +64,11 @@ async def test_each_part_of_the_snapshot_has_its_own_window(table: Table, monkey
         fact(minute - 2 * MINUTE, provider="b", **asked),
         fact(now, ok=False),
     ]
-    await put_all(table, facts)
+    await put_all(store, facts)
     ask_known_minutes(monkeypatch, facts)
-    await read_mark(table, SEALED, start=minute_of(midnight - DAY_MS - 2 * MINUTE))
-    await run_pass(table, now=now, lag_ms=0, step_minutes=1_000)
-    snapshot = await snapshot_of(table)
+    await read_mark(store, SEALED, start=minute_of(midnight - DAY_MS - 2 * MINUTE))
+    await run_pass(store, now=now, lag_ms=0, step_minutes=1_000)
+    snapshot = await snapshot_of(store)
     a, b = "acme|small|", "b|small|"
     assert snapshot.tools.states == fold_facts(ToolEvidence, facts[3:]).states
     assert sum(answers.all for answers in snapshot.tools.get(b).minutes.values()) == 4
@@ -79,12 +79,12 @@ async def test_each_part_of_the_snapshot_has_its_own_window(table: Table, monkey
     assert set(snapshot.spend) == {"acme", "b"}
 
 
-async def test_a_router_adds_its_own_to_what_the_passes_found(dynamodb_url: str, table: Table) -> None:
+async def test_a_router_adds_its_own_to_what_the_passes_found(dynamodb_url: str, store: Store) -> None:
     """Each part is then what one fold over all facts says, wherever the snapshot's instant cuts them."""
     facts = in_order(traffic(18, NOW - 2 * MINUTE, NOW, 60))
-    await put_all(table, facts)
+    await put_all(store, facts)
     for lag_ms in (0, 1, 40_000, 110_000):
-        async with beside(dynamodb_url, table, views=f"{table.views}-{lag_ms}") as new:
+        async with beside(dynamodb_url, store, views=f"{store.views.name}-{lag_ms}") as new:
             await run_pass(new, now=NOW, lag_ms=lag_ms)
             known = with_own(await snapshot_of(new), facts, NOW)
         for part in ("routes", "tools", "health", "cooldowns", "pace"):
@@ -92,47 +92,47 @@ async def test_a_router_adds_its_own_to_what_the_passes_found(dynamodb_url: str,
             assert found == fold_facts(type(found), facts), part
 
 
-async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(table: Table) -> None:
+async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(store: Store) -> None:
     """The snapshot never holds facts newer than it says, or a router would count its own twice."""
-    await table.put_fact(fact(NOW))
-    await run_pass(table, now=NOW, lag_ms=0)
-    await table.put_fact(fact(NOW + 2_000))
-    await run_pass(table, now=NOW + 2_000, lag_ms=0)
-    await table.client.delete_item(table.views, {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk})
-    assert not await write_snapshot(table, NOW + 1_000)
-    assert await write_snapshot(table, NOW + 2_000)
-    assert (await snapshot_of(table)).routes == RouteStats.of(fact(0)).merge(RouteStats.of(fact(0)))
+    await store.facts.put_fact(fact(NOW))
+    await run_pass(store, now=NOW, lag_ms=0)
+    await store.facts.put_fact(fact(NOW + 2_000))
+    await run_pass(store, now=NOW + 2_000, lag_ms=0)
+    await store.client.delete_item(store.views.name, {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk})
+    assert not await write_snapshot(store, NOW + 1_000)
+    assert await write_snapshot(store, NOW + 2_000)
+    assert (await snapshot_of(store)).routes == RouteStats.of(fact(0)).merge(RouteStats.of(fact(0)))
 
 
 @pytest.mark.parametrize("kind", ["routes minute#", "routes day#", "spend#provider#"])
-async def test_one_item_that_a_later_pass_has_written_is_enough(table: Table, kind: str) -> None:
+async def test_one_item_that_a_later_pass_has_written_is_enough(store: Store, kind: str) -> None:
     """That pass may have died before it wrote the others: whatever an earlier one reads now is of two instants."""
-    await table.put_fact(fact(NOW))
-    await run_pass(table, now=NOW, lag_ms=0)
-    item = next(item for key, item in (await stored_views(table)).items() if " ".join(key).startswith(kind))
-    assert await table.put_view(replace(item, as_of=NOW + 2, version=item.version + 1), over=item.version)
-    assert not await write_snapshot(table, NOW + 1)
-    assert await write_snapshot(table, NOW + 2)
+    await store.facts.put_fact(fact(NOW))
+    await run_pass(store, now=NOW, lag_ms=0)
+    item = next(item for key, item in (await stored_views(store)).items() if " ".join(key).startswith(kind))
+    assert await store.views.put_view(replace(item, as_of=NOW + 2, version=item.version + 1), over=item.version)
+    assert not await write_snapshot(store, NOW + 1)
+    assert await write_snapshot(store, NOW + 2)
 
 
-async def test_backends_without_end_stop_nothing(table: Table) -> None:
+async def test_backends_without_end_stop_nothing(store: Store) -> None:
     """A provider that names another backend in each answer: the item is written, and routers know the route."""
     count = 200
-    await put_all(table, [fact(NOW, served_by=f"{n:0200}", latency_ms=7) for n in range(count)])
-    await run_pass(table, now=NOW, lag_ms=0)
-    stats = (await snapshot_of(table)).routes
+    await put_all(store, [fact(NOW, served_by=f"{n:0200}", latency_ms=7) for n in range(count)])
+    await run_pass(store, now=NOW, lag_ms=0)
+    stats = (await snapshot_of(store)).routes
     assert (len(stats.routes), stats.of_destination("acme", "small").count) == (BACKENDS + 1, count)
 
 
 async def test_a_snapshot_that_would_be_too_large_does_not_tell_backends_apart(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is written in any case, since every router steers by it."""
     monkeypatch.setattr("rollup.snapshot.MAX_BLOB", 200)
     facts = [fact(NOW, served_by=str(n), model=model) for n in range(9) for model in ("small", "large")]
-    await put_all(table, facts)
-    await run_pass(table, now=NOW, lag_ms=0)
-    stats = (await snapshot_of(table)).routes
+    await put_all(store, facts)
+    await run_pass(store, now=NOW, lag_ms=0)
+    stats = (await snapshot_of(store)).routes
     assert set(stats.routes) == {"acme|small|*", "acme|large|*"}
     assert stats.of_destination("acme", "large").count == 9
 

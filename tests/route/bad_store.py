@@ -31,7 +31,7 @@ class BadStore:
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         payload = json.loads(body or b"{}")
         tables = [payload["TableName"]] if "TableName" in payload else list(payload.get("RequestItems", {}))
-        self.seen |= {(operation, table) for table in tables}
+        self.seen |= {(operation, store) for store in tables}
         behaviour = self.rule(operation, payload)
         if behaviour == "fail":
             return web.Response(status=500)

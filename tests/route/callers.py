@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx2
 
 from ledger.items import Fact, Inference
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.wire import INFERENCE_ID_HEADER
 from tests.route.house import House, model
 from tests.route.whole.heard import (
@@ -103,8 +103,8 @@ class Caller(ABC):
         """What is in the ledger of the last request."""
         inference_id = self.headers[INFERENCE_ID_HEADER]
 
-        async def read(table: Table) -> tuple[Inference, list[Fact]]:
-            inference, facts = await table.get_inference(inference_id)
+        async def read(store: Store) -> tuple[Inference, list[Fact]]:
+            inference, facts = await store.facts.get_inference(inference_id)
             assert inference is not None
             return inference, facts
 

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from ledger.items import ApiKey, Fact, Inference
 from ledger.moments import now_ms
 from ledger.snapshot import Snapshot
+from ledger.store.opened import Store, open_store
 from ledger.store.records import item_fact, item_inference
-from ledger.store.table import Table, open_table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.stack import create_tables, free_port
 from rollup.passes import run_pass
@@ -55,7 +55,7 @@ class House:
             provider.clear()
         assert self.app is not None
         router = self.app.state.router
-        self.app.state.router = replace(router, fleet=Fleet(router.table, 0))
+        self.app.state.router = replace(router, fleet=Fleet(router.store, 0))
 
     def openai(self, key: str = ALICE, **more: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **more)
@@ -81,28 +81,28 @@ class House:
         document: dict[str, Any] = response.json()
         return document
 
-    def at_table(self, do: Callable[[Table], Awaitable[T]]) -> T:
+    def at_table(self, do: Callable[[Store], Awaitable[T]]) -> T:
         """Runs something against the house's own tables."""
 
         async def run() -> T:
-            async with open_table(*self.tables, endpoint_url=self.dynamodb_url) as table:
-                return await do(table)
+            async with open_store(*self.tables, endpoint_url=self.dynamodb_url) as store:
+                return await do(store)
 
         return asyncio.run(run())
 
     def rollup(self) -> None:
         """One pass, as if all that was written had been seen."""
-        self.at_table(lambda table: run_pass(table, now=now_ms(), lag_ms=0))
+        self.at_table(lambda store: run_pass(store, now=now_ms(), lag_ms=0))
 
     def snapshot(self) -> Snapshot:
-        item = self.at_table(lambda table: table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)))
+        item = self.at_table(lambda store: store.views.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)))
         return Snapshot.unpack(item["blob"]) if item else Snapshot()
 
     def facts(self) -> list[Fact]:
         """Every fact there is, attempts and refusals, in the order in which they ended, with its notes."""
 
-        async def scan(table: Table) -> list[Fact]:
-            items = [item async for item in table.client.scan(table.facts, consistent_read=True)]
+        async def scan(store: Store) -> list[Fact]:
+            items = [item async for item in store.client.scan(store.facts.name, consistent_read=True)]
             found = [item_fact(item) for item in items if "fact" in item]
             return sorted(found, key=lambda fact: (fact.inference_id, fact.n))
 
@@ -111,8 +111,8 @@ class House:
     def inferences(self) -> list[Inference]:
         """Every inference there is, whatever its state. A test may scan; the product never does."""
 
-        async def scan(table: Table) -> list[Inference]:
-            items = [item async for item in table.client.scan(table.facts, consistent_read=True)]
+        async def scan(store: Store) -> list[Inference]:
+            items = [item async for item in store.client.scan(store.facts.name, consistent_read=True)]
             heads = [item_inference(item) for item in items if item["sk"] == "inference"]
             return sorted(heads, key=lambda inference: inference.inference_id)
 
@@ -174,10 +174,10 @@ def build_house(
         tables = (f"facts-{uuid4().hex[:12]}", f"views-{uuid4().hex[:12]}")
         house = House("", dynamodb_url, tables, providers)
 
-        async def prepare(table: Table) -> None:
-            await create_tables(table.client, *tables)
+        async def prepare(store: Store) -> None:
+            await create_tables(store.client, *tables)
             for caller, key in (("alice", ALICE), ("bob", BOB)):
-                await table.put_api_key(ApiKey(digest_of(key), caller, tenant=f"{caller}-corp"))
+                await store.views.put_api_key(ApiKey(digest_of(key), caller, tenant=f"{caller}-corp"))
 
         house.at_table(prepare)
         chosen = Settings(

@@ -9,7 +9,8 @@ from typing import Any
 
 from ledger.items import ApiKey, Inference
 from ledger.moments import iso, now_ms
-from ledger.store.table import StoreError, Table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from route.config.file import Config
 from route.config.routes import is_allowed, routes_of
 from route.decision.stored import Document, decision_document, explain
@@ -41,17 +42,17 @@ async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
     return session_totals(sid, session) | {"as_of": iso(now_ms())}
 
 
-async def read_decision(table: Table, key: ApiKey, inference_id: str) -> Document:
+async def read_decision(store: Store, key: ApiKey, inference_id: str) -> Document:
     """The decision behind an inference of the caller's tenant. Any other's is the NotFound of an unknown one."""
-    inference = await _inference(table, inference_id)
+    inference = await _inference(store, inference_id)
     if inference is None or inference.origin.tenant != key.tenant:
         raise _no_inference()
     return _read(decision_document, inference)
 
 
-async def read_explanation(table: Table, inference_id: str) -> Document:
+async def read_explanation(store: Store, inference_id: str) -> Document:
     """For operators: any decision, made again from what is stored. NotFound without the inference."""
-    inference = await _inference(table, inference_id)
+    inference = await _inference(store, inference_id)
     if inference is None:
         raise _no_inference()
     return _read(explain, inference)
@@ -64,11 +65,11 @@ def _read(made: Callable[[str, bytes], Document], inference: Inference) -> Docum
         raise ApiError(501, "decision_unreadable", f"This router cannot read it: {error}.") from None
 
 
-async def _inference(table: Table, inference_id: str) -> Inference | None:
+async def _inference(store: Store, inference_id: str) -> Inference | None:
     if not _INFERENCE_ID.fullmatch(inference_id):
         return None
     try:
-        inference, _facts = await table.get_inference(inference_id)
+        inference, _facts = await store.facts.get_inference(inference_id)
     except StoreError:
         raise StoreUnavailable("The ledger") from None
     return inference

@@ -11,8 +11,9 @@ from ledger.items import Fact
 from ledger.keys import session_pk
 from ledger.moments import MINUTE_MS, day_of, day_start_ms, minute_of, minute_start_ms
 from ledger.snapshot import Snapshot
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from ledger.store.records import Item
-from ledger.store.table import StoreError, Table
 from ledger.views import ROUTES_PK, SNAPSHOT_SK, STEP_MINUTES, ViewKey
 from route.fleet.overlay import Overlay
 
@@ -35,8 +36,8 @@ UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, zlib.error)
 class Fleet:
     """The router's window on the views. `refresh_ms`: how old a snapshot may be before it is read again."""
 
-    def __init__(self, table: Table, refresh_ms: int) -> None:
-        self._table = table
+    def __init__(self, store: Store, refresh_ms: int) -> None:
+        self._store = store
         self._refresh_ms = refresh_ms
         self._read_at: int | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -65,7 +66,7 @@ class Fleet:
             return None
         self._leave_alone[route] = now + min(lease_ms, ASK_AGAIN_MS)
         until = now + lease_ms
-        asked = asyncio.create_task(self._table.claim_probe(route, now=now, until=until))
+        asked = asyncio.create_task(self._store.views.claim_probe(route, now=now, until=until))
         done, _ = await asyncio.wait([asked], timeout=PATIENCE_S)
         if done and asked.exception() is None:
             return until if asked.result() else None
@@ -81,7 +82,7 @@ class Fleet:
     async def end_probe(self, route: str, claimed_until: int, until: int) -> None:
         """The claim lasts until another instant (ms). Where the store does not take it, it ends by itself."""
         try:
-            await self._table.end_probe(route, claimed_until=claimed_until, until=until)
+            await self._store.views.end_probe(route, claimed_until=claimed_until, until=until)
         except StoreError as error:
             log.warning("probe-unclaimed", extra={"route": route, "error": str(error)})
 
@@ -104,7 +105,7 @@ class Fleet:
 
     async def _refresh(self, now: int) -> None:
         try:
-            self._accept(await self._table.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)), now)
+            self._accept(await self._store.views.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)), now)
         except StoreError as error:
             log.warning("views-unreadable", extra={"error": str(error)})
         except UNREADABLE as error:
@@ -124,7 +125,7 @@ class Fleet:
         if not session:
             return {}
         try:
-            newest = await self._table.facts_of_session(caller, session, newest=NEWEST)
+            newest = await self._store.facts.facts_of_session(caller, session, newest=NEWEST)
         except StoreError as error:
             log.warning("session-unreadable", extra={"error": str(error)})
             newest = []
@@ -135,10 +136,10 @@ class Fleet:
 
         `without`: the id of an inference that runs just now and shall not be counted yet. Raises StoreError.
         """
-        days = await self._table.query_views(session_pk(caller, session))
+        days = await self._store.views.query_views(session_pk(caller, session))
         sealed = merge_all(Session, (Session.unpack(dict(day.sealed)) for day in days))
         through = {day.key.sk: day.through for day in days}
-        found = await self._table.facts_of_session(caller, session, after=unsealed_after(through))
+        found = await self._store.facts.facts_of_session(caller, session, after=unsealed_after(through))
         # What the store has of a fact that is here too is right: the reaper may have written it first.
         facts = {(f.inference_id, f.n): f for f in (*self._own_of(caller, session), *found)}
         newer = [f for f in facts.values() if f.inference_id != without and not is_sealed(f, through)]

@@ -17,7 +17,8 @@ from ledger.items import ApiKey, Fact, Inference, Origin
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Outcome
 from ledger.routes import route_key
-from ledger.store.table import StoreError, Table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from route.answering.sink import Sink
 from route.calling.attempt import Attempt
 from route.calling.attempt_loop import Served, attempt_all
@@ -51,7 +52,7 @@ class Router:
     """Everything that an exchange stands on; made once per process in `app.py`."""
 
     config: Config
-    table: Table
+    store: Store
     keys: Keys
     fleet: Fleet
     http: aiohttp.ClientSession
@@ -141,7 +142,7 @@ def open_capture(router: Router, request: Request, plan: Plan, now: int, inferen
     inference = Inference(inference_id, request.origin, now, plan.pack())
     profile = request.choice.profile
     seen = watching(router.fleet, profile)
-    return Capture(router.table, inference, strict=profile.ledger == "strict", seen=seen)
+    return Capture(router.store, inference, strict=profile.ledger == "strict", seen=seen)
 
 
 async def _session_before(fleet: Fleet, inference: Inference) -> Session | None:
@@ -257,7 +258,7 @@ async def refuse(
     now = now_ms()
     inference = Inference(inference_id or new_inference_id(now), origin, now, plan)
     fact = Fact(inference.inference_id, 0, now, Outcome.REFUSED, origin, started_at=now, closes=Ending.ERROR)
-    capture = Capture(router.table, inference, strict=False, seen=router.fleet.add)
+    capture = Capture(router.store, inference, strict=False, seen=router.fleet.add)
     await capture.refuse(fact, status=error.status)
     log.info(
         "inference-refused",

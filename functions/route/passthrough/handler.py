@@ -77,7 +77,7 @@ class _Exchange:
     async def run(self) -> None:
         inference = Inference(new_inference_id(self.arrived), self.origin, self.arrived)
         capture = Capture(
-            self.router.table, inference, strict=self.to.profile.ledger == "strict", seen=self.router.fleet.add
+            self.router.store, inference, strict=self.to.profile.ledger == "strict", seen=self.router.fleet.add
         )
         relay = Relay(self.router.http, capture, self.sink)
         relay.ours = self._headers(inference.inference_id, relay.started_at)

@@ -15,8 +15,9 @@ from ledger import keys
 from ledger.items import Fact, Inference, Started, State
 from ledger.outcomes import Ending
 from ledger.store import records
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from ledger.store.records import Item
-from ledger.store.table import StoreError, Table
 from route.errors import StoreUnavailable
 
 log = logging.getLogger("warmroute.route")
@@ -31,9 +32,9 @@ class Capture:
     """
 
     def __init__(
-        self, table: Table, inference: Inference, *, strict: bool, seen: Callable[[Fact], None] = lambda _: None
+        self, store: Store, inference: Inference, *, strict: bool, seen: Callable[[Fact], None] = lambda _: None
     ) -> None:
-        self._table = table
+        self._store = store
         self._seen = seen
         self._strict = strict
         self._last: asyncio.Task[None] | None = None
@@ -57,14 +58,14 @@ class Capture:
             await self.acknowledged()
 
     async def _open(self, inference: Inference) -> bool:
-        opened = await self._table.open_inference(inference)
+        opened = await self._store.facts.open_inference(inference)
         self._opened = True  # whether by this try or by one whose answer was lost: it is there
         return opened
 
     async def _add(self, started: Started) -> bool:
         if not self._opened:
             return False  # nothing to add to, as far as we know: the closing write brings it all
-        added = await self._table.add_started(self.inference.inference_id, started)
+        added = await self._store.facts.add_started(self.inference.inference_id, started)
         # No longer open: the reaper has closed it, and a row of ours now would be counted twice.
         self._taken_over = not added
         return added
@@ -87,7 +88,7 @@ class Capture:
             log.warning("inference-taken-over", extra=_fields(fact))
             return False
         self._unsent.append(fact)
-        put = await self._table.put_fact(fact)
+        put = await self._store.facts.put_fact(fact)
         self._unsent.remove(fact)
         return put
 
@@ -100,11 +101,11 @@ class Capture:
 
     async def _close(self, closed: Inference, at: int, ending: Ending, status: int | None) -> bool:
         for fact in self._unsent:  # once more: it is its row that makes the closing true
-            await self._table.put_fact(fact)
-        shut = await self._table.close_inference(closed.inference_id, at=at, ending=ending, status=status)
+            await self._store.facts.put_fact(fact)
+        shut = await self._store.facts.close_inference(closed.inference_id, at=at, ending=ending, status=status)
         if shut or self._opened or self._taken_over:
             return shut
-        return await self._table.open_inference(closed)
+        return await self._store.facts.open_inference(closed)
 
     async def refuse(self, fact: Fact, *, status: int) -> None:
         """It ended before any call: one item, closed from the start."""
@@ -113,7 +114,7 @@ class Capture:
         refused = replace(self.inference, state=State.CLOSED, closed_at=fact.at, ending=fact.closes, status=status)
         self.inference = refused
         item = records.inference_item(refused) | records.fact_item(fact)
-        self._send(lambda: self._table.refuse(refused, fact), item)
+        self._send(lambda: self._store.facts.refuse(refused, fact), item)
         await self._answered()
 
     async def _answered(self) -> None:

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from ledger.items import ApiKey
-from ledger.store.table import StoreError, Table
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from route.errors import Forbidden, InvalidKey, StoreUnavailable, Unauthenticated
 
 CACHED_KEYS = 1_000
@@ -33,8 +34,8 @@ def presented_key(headers: Mapping[str, str]) -> str:
 class Keys:
     """The key store with a small cache, so that revoking a key takes effect within `cache_ms`."""
 
-    def __init__(self, table: Table, cache_ms: int) -> None:
-        self._table = table
+    def __init__(self, store: Store, cache_ms: int) -> None:
+        self._store = store
         self._cache_ms = cache_ms
         self._cache: OrderedDict[str, tuple[int, ApiKey]] = OrderedDict()
 
@@ -56,7 +57,7 @@ class Keys:
         if cached and now - cached[0] < self._cache_ms:
             return cached[1]
         try:
-            key = await self._table.get_api_key(digest)
+            key = await self._store.views.get_api_key(digest)
         except StoreError:
             raise StoreUnavailable("The key store") from None
         if key is not None:

@@ -11,8 +11,8 @@ from aiodynamo.client import Client
 
 from ledger.folds import Fold
 from ledger.items import Fact
+from ledger.store.opened import Store, open_store
 from ledger.store.records import item_view
-from ledger.store.table import Table, open_table
 from ledger.views import VIEWS, ViewItem, ViewKey, derive
 from local.stack import create_tables
 
@@ -21,23 +21,27 @@ WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 
 
 @asynccontextmanager
-async def fresh_table(url: str, client_class: type[Client] = Client) -> AsyncIterator[Table]:
+async def fresh_store(url: str, client_class: type[Client] = Client) -> AsyncIterator[Store]:
     """Both tables under names that nobody else has."""
     name = f"t{uuid.uuid4().hex}"
-    async with open_table(f"{name}-facts", f"{name}-views", endpoint_url=url) as table:
-        await create_tables(table.client, table.facts, table.views)
-    async with open_table(table.facts, table.views, endpoint_url=url, client_class=client_class) as table:
-        yield table
+    async with open_store(f"{name}-facts", f"{name}-views", endpoint_url=url) as store:
+        await create_tables(store.client, store.facts.name, store.views.name)
+    async with open_store(
+        store.facts.name, store.views.name, endpoint_url=url, client_class=client_class
+    ) as store:
+        yield store
 
 
 @asynccontextmanager
 async def beside(
-    url: str, table: Table, client_class: type[Client] = Client, *, views: str | None = None
-) -> AsyncIterator[Table]:
-    """Another process's `Table` over the same facts, and the same views or (new, empty) ones of its own."""
-    async with open_table(table.facts, views or table.views, endpoint_url=url, client_class=client_class) as other:
+    url: str, store: Store, client_class: type[Client] = Client, *, views: str | None = None
+) -> AsyncIterator[Store]:
+    """Another process's `Store` over the same facts, and the same views or (new, empty) ones of its own."""
+    async with open_store(
+        store.facts.name, views or store.views.name, endpoint_url=url, client_class=client_class
+    ) as other:
         if views:
-            await create_tables(other.client, table.facts, views)
+            await create_tables(other.client, store.facts.name, views)
         yield other
 
 
@@ -103,15 +107,15 @@ def metered_client(units: dict[str, float]) -> type[Client]:
     return Metered
 
 
-async def stored_views(table: Table) -> dict[ViewKey, ViewItem]:
+async def stored_views(store: Store) -> dict[ViewKey, ViewItem]:
     """Every view item there is, without watermarks and the snapshot."""
-    items = [item async for item in table.client.scan(table.views, consistent_read=True)]
+    items = [item async for item in store.client.scan(store.views.name, consistent_read=True)]
     return {view.key: view for view in (item_view(i) for i in items if "view" in i)}
 
 
-async def merged_views(table: Table) -> dict[ViewKey, Fold]:
+async def merged_views(store: Store) -> dict[ViewKey, Fold]:
     """Every view item's state, sealed and open together."""
-    return {key: item.state(FOLDS[item.view]) for key, item in (await stored_views(table)).items()}
+    return {key: item.state(FOLDS[item.view]) for key, item in (await stored_views(store)).items()}
 
 
 def expected_views(facts: list[Fact]) -> dict[ViewKey, Fold]:

@@ -10,7 +10,7 @@ from ledger.outcomes import Ending
 from ledger.prices import CostBasis
 from ledger.usage import Usage
 from tests.ledger.make import NOW, fact, inference
-from tests.ledger.store.tables import fresh_table, metered_client
+from tests.ledger.store.tables import fresh_store, metered_client
 
 MOST = 8
 PLAN_BYTES = 350
@@ -64,9 +64,9 @@ async def test_a_session_request_costs_at_most_8_write_units(any_store_url: str)
         closes=Ending.OK,
     )
     units: dict[str, float] = {}
-    async with fresh_table(any_store_url, metered_client(units)) as table:
-        assert await table.open_inference(replace(opened, started=(started,)))
-        assert await table.put_fact(row)
-        assert await table.close_inference(opened.inference_id, at=NOW, ending=Ending.OK, status=200)
+    async with fresh_store(any_store_url, metered_client(units)) as store:
+        assert await store.facts.open_inference(replace(opened, started=(started,)))
+        assert await store.facts.put_fact(row)
+        assert await store.facts.close_inference(opened.inference_id, at=NOW, ending=Ending.OK, status=200)
     print(f"write units: {units}")
     assert 0 < sum(units.values()) <= MOST

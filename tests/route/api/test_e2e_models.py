@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.items import ApiKey
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.api.reads import models_document
 from route.errors import BadRequest
 from route.request.auth import digest_of
@@ -60,8 +60,8 @@ def test_a_model_that_is_not_there_is_404_in_the_dialect(house: House) -> None:
 def test_a_key_with_limits_sees_what_it_may_use(house: House) -> None:
     """Also page by page, and another caller's model is as good as none."""
 
-    async def write(table: Table) -> None:
-        await table.put_api_key(ApiKey(digest_of("sk-limited"), "carol", "t", profiles=("messages",)))
+    async def write(store: Store) -> None:
+        await store.views.put_api_key(ApiKey(digest_of("sk-limited"), "carol", "t", profiles=("messages",)))
 
     house.at_table(write)
     with house.anthropic("sk-limited") as client:

@@ -19,8 +19,9 @@ from ledger.moments import minute_of, minute_start_ms
 from ledger.outcomes import Ending
 from ledger.snapshot import Snapshot, with_own
 from ledger.snapshot import add_facts as add_to_snapshot
+from ledger.store.connection import StoreError
+from ledger.store.opened import Store
 from ledger.store.records import Item
-from ledger.store.table import StoreError, Table
 from ledger.views import ViewKey
 from rollup.marks import SEALED, read_mark
 from rollup.passes import run_pass
@@ -34,24 +35,24 @@ MIDNIGHT = minute_start_ms("2026-11-20T00:00")
 CALL: dict[str, Any] = {"closes": Ending.OK, "cost_usd": Decimal("0.5")}
 
 
-async def totals(table: Table, fleet: Fleet | None = None) -> Session | None:
-    return await (fleet or Fleet(table, 0)).session("amy", "s1")
+async def totals(store: Store, fleet: Fleet | None = None) -> Session | None:
+    return await (fleet or Fleet(store, 0)).session("amy", "s1")
 
 
 @pytest.mark.parametrize("lands", [False, True], ids=["before", "after"])
 async def test_totals_are_exact_wherever_a_pass_dies_at_midnight(
-    dynamodb_url: str, table: Table, monkeypatch: pytest.MonkeyPatch, lands: bool
+    dynamodb_url: str, store: Store, monkeypatch: pytest.MonkeyPatch, lands: bool
 ) -> None:
     """Whichever of two days' items was written last: the same totals before, between and after."""
     facts = [fact(MIDNIGHT + at, **CALL) for at in (-70_000, -1, 0)]
-    await asyncio.gather(*map(table.put_fact, facts))
+    await asyncio.gather(*map(store.facts.put_fact, facts))
     ask_known_minutes(monkeypatch, facts)
     exact, later = fold_facts(Session, facts), MIDNIGHT + 6 * MINUTE
     dies_at, died = 0, True
     while died:
         client = dying_client(Writes(dies_at, lands))
-        views = f"{table.views}-{dies_at}"
-        async with beside(dynamodb_url, table, views=views) as own, beside(dynamodb_url, own, client) as doomed:
+        views = f"{store.views.name}-{dies_at}"
+        async with beside(dynamodb_url, store, views=views) as own, beside(dynamodb_url, own, client) as doomed:
             await read_mark(own, SEALED, start=minute_of(MIDNIGHT - 10 * MINUTE))
             assert await totals(own) == exact
             try:
@@ -65,18 +66,18 @@ async def test_totals_are_exact_wherever_a_pass_dies_at_midnight(
     assert dies_at > 5
 
 
-async def test_a_day_that_a_killed_pass_left_out_is_in_the_totals(dynamodb_url: str, table: Table) -> None:
+async def test_a_day_that_a_killed_pass_left_out_is_in_the_totals(dynamodb_url: str, store: Store) -> None:
     """The new day's item is sealed, the old day's is not, or is not there at all; nothing is counted twice."""
     facts = [fact(MIDNIGHT - 30_000, **CALL), fact(MIDNIGHT + 30_000, **CALL)]
-    await asyncio.gather(*map(table.put_fact, facts))
-    async with beside(dynamodb_url, table, views=f"{table.views}-b") as done:
-        for at in (table, done):
+    await asyncio.gather(*map(store.facts.put_fact, facts))
+    async with beside(dynamodb_url, store, views=f"{store.views.name}-b") as done:
+        for at in (store, done):
             await read_mark(at, SEALED, start=minute_of(MIDNIGHT - 2 * MINUTE))
         await run_pass(done, now=MIDNIGHT + 4 * MINUTE, lag_ms=0)
-        stored = await done.get_view_item(ViewKey("session#amy#s1", "2026-11-20"))
+        stored = await done.views.get_view_item(ViewKey("session#amy#s1", "2026-11-20"))
     assert stored is not None
-    await table.put_view_item(stored)
-    assert await totals(table) == fold_facts(Session, facts)
+    await store.views.put_view_item(stored)
+    assert await totals(store) == fold_facts(Session, facts)
 
 
 N, BEFORE = "2026-11-20", "2026-11-19"
@@ -108,35 +109,35 @@ def test_the_index_is_read_from_where_something_may_be_unsealed(through: dict[st
 
 
 async def test_own_facts_are_in_the_totals_before_the_index_has_them(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of that caller and session, once, also when the index has them, and not of the inference that runs."""
     mine, other = fact(**CALL), fact(origin=replace(ORIGIN, session="s2"), **CALL)
     theirs = fact(origin=Origin("bob", "acme-inc", "chat", session="s1"), **CALL)
     running = fact(NOW + 1, **CALL)
-    fleet = Fleet(table, 0)
+    fleet = Fleet(store, 0)
     fleet.add(mine, other, theirs, running)
     with monkeypatch.context() as late:
-        late.setattr(table, "facts_of_session", lambda *_, **__: asyncio.sleep(0, []))
+        late.setattr(store, "facts_of_session", lambda *_, **__: asyncio.sleep(0, []))
         assert await fleet.session("amy", "s1", without=running.inference_id) == Session.of(mine)
-        assert await totals(table, fleet) == fold_facts(Session, [mine, running])
+        assert await totals(store, fleet) == fold_facts(Session, [mine, running])
         assert await fleet.session("amy", "s3") is None
-    caught_up = Fleet(table, 0)
+    caught_up = Fleet(store, 0)
     caught_up.add(mine)
-    await table.put_fact(mine)
-    assert await totals(table, caught_up) == Session.of(mine)
-    await run_pass(table, now=NOW + 10 * MINUTE, lag_ms=0)
-    assert await totals(table, caught_up) == Session.of(mine), "sealed, and not dropped here yet"
+    await store.facts.put_fact(mine)
+    assert await totals(store, caught_up) == Session.of(mine)
+    await run_pass(store, now=NOW + 10 * MINUTE, lag_ms=0)
+    assert await totals(store, caught_up) == Session.of(mine), "sealed, and not dropped here yet"
 
 
-async def test_what_the_store_has_of_a_fact_is_right(table: Table) -> None:
+async def test_what_the_store_has_of_a_fact_is_right(store: Store) -> None:
     """The reaper wrote an attempt's row before its router did: that row counts, and no second one."""
     mine = fact(**CALL)
     reaped = fact(NOW, inference_id=mine.inference_id, ok=False, closes=Ending.ERROR)
-    await table.put_fact(reaped)
-    fleet = Fleet(table, 0)
+    await store.facts.put_fact(reaped)
+    fleet = Fleet(store, 0)
     fleet.add(mine)
-    assert await totals(table, fleet) == Session.of(reaped)
+    assert await totals(store, fleet) == Session.of(reaped)
 
 
 def item_of(as_of: int, facts: list[Fact]) -> Item:
@@ -215,7 +216,7 @@ def test_the_running_fold_is_the_fold(steps: list[Fact | int]) -> None:
             if isinstance(step, Fact):
                 fleet.add(step)
             else:
-                fleet._table = replicas(snapshots[step])
+                fleet._store = replicas(snapshots[step])
             known = await fleet.snapshot(NOW + 300)
         return known
 
@@ -325,33 +326,33 @@ async def test_a_claim_that_comes_late_is_given_back() -> None:
     assert store.ended == [("a|m|", NOW + 60_000, NOW)]
 
 
-async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, table: Table) -> None:
+async def test_of_many_routers_one_gets_the_probe(dynamodb_url: str, store: Store) -> None:
     """Twenty at once; when its claim is over, one of the twenty again."""
-    fleets = [Fleet(table, 0) for _ in range(20)]
+    fleets = [Fleet(store, 0) for _ in range(20)]
     for at in (NOW, NOW + 1_000, NOW + 2_000):
         claimed = await asyncio.gather(*(fleet.claim_probe("a|m|", at, 1_000) for fleet in fleets))
         assert len([until for until in claimed if until]) == 1
 
 
-async def test_a_claim_ends_with_its_probe(table: Table) -> None:
+async def test_a_claim_ends_with_its_probe(store: Store) -> None:
     """It lasts as long as a call may, and once that has ended for a pause alone; who has none ends none."""
-    one, other = Fleet(table, 0), Fleet(table, 0)
+    one, other = Fleet(store, 0), Fleet(store, 0)
     assert await one.claim_probe("a|m|", NOW, 300_000)
     assert not await other.claim_probe("a|m|", NOW + 10_000, 300_000)
     await other.end_probe("a|m|", NOW + 20_000, NOW + 21_000)
     assert not await other.claim_probe("a|m|", NOW + 30_000, 300_000)
     await one.end_probe("a|m|", NOW + 300_000, NOW + 35_000)
     assert not await other.claim_probe("a|m|", NOW + 35_000 - 1, 300_000)
-    assert await Fleet(table, 0).claim_probe("a|m|", NOW + 35_000, 300_000)
+    assert await Fleet(store, 0).claim_probe("a|m|", NOW + 35_000, 300_000)
 
 
-async def test_a_claim_that_has_run_out_is_not_ended_for_its_next_holder(table: Table) -> None:
+async def test_a_claim_that_has_run_out_is_not_ended_for_its_next_holder(store: Store) -> None:
     """A router that comes back late leaves the other's alone."""
-    late, next_ = Fleet(table, 0), Fleet(table, 0)
+    late, next_ = Fleet(store, 0), Fleet(store, 0)
     assert await late.claim_probe("a|m|", NOW, 1_000)
     assert await next_.claim_probe("a|m|", NOW + 1_000, 100_000)
     await late.end_probe("a|m|", NOW + 1_000, NOW + 2_000)
-    assert not await Fleet(table, 0).claim_probe("a|m|", NOW + 3_000, 1_000)
+    assert not await Fleet(store, 0).claim_probe("a|m|", NOW + 3_000, 1_000)
 
 
 async def test_who_comes_at_once_waits_for_the_same_read() -> None:
@@ -388,7 +389,7 @@ async def test_a_read_that_hangs_holds_up_one_request() -> None:
     hang.set()
     await asyncio.gather(first, second)
     hang.clear()
-    fleet._table = Replicas([never])  # type: ignore[assignment]
+    fleet._store = Replicas([never])  # type: ignore[assignment]
     first = asyncio.create_task(fleet.snapshot(NOW + 2_000))
     await asyncio.sleep(0)
     assert (await asyncio.wait_for(fleet.snapshot(NOW + 2_001), 5)).as_of == 0

@@ -94,7 +94,7 @@ def test_counts_do_not_push_a_warm_route_out_of_sight(house: House) -> None:
     assert house.post("/v1/messages", turn).headers["x-warmroute-route"] == "d|small|"
     assert house.session("s")["calls"] == 2
     # What another router finds, which has not seen any of it itself.
-    newest = house.at_table(lambda table: table.facts_of_session("alice", "s", newest=10))
+    newest = house.at_table(lambda store: store.facts.facts_of_session("alice", "s", newest=10))
     assert {fact.origin.dialect for fact in newest} == {"messages"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.items import ApiKey
 from ledger.outcomes import Outcome
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.request.auth import digest_of
 from tests.route.house import ALICE, model
 from tests.route.vendors import Vendors, line, serve_vendors
@@ -128,8 +128,8 @@ def test_it_can_be_switched_off(dynamodb_url: str) -> None:
 def test_a_key_with_limits_may_not(vendors: Vendors, limits: Any) -> None:
     """A call that is not read cannot be held to models: 403 in the dialect, written down, nothing sent."""
 
-    async def write(table: Table) -> None:
-        await table.put_api_key(ApiKey(digest_of("sk-limited"), "carol", "t", **limits))
+    async def write(store: Store) -> None:
+        await store.views.put_api_key(ApiKey(digest_of("sk-limited"), "carol", "t", **limits))
 
     vendors.house.at_table(write)
     with vendors.house.openai("sk-limited") as client, pytest.raises(openai.PermissionDeniedError) as caught:

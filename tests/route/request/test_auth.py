@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.items import ApiKey
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.errors import Forbidden, InvalidKey, StoreUnavailable, Unauthenticated
 from route.request.auth import CACHED_KEYS, Keys, digest_of, presented_key
 from tests.ledger.make import NOW
@@ -20,8 +20,8 @@ def a_key(key: str = "sk-amy", **more: object) -> ApiKey:
     return ApiKey.unpack({"digest": digest_of(key), "caller": "amy", "tenant": "acme-inc"} | more)
 
 
-async def put(table: Table, key: ApiKey) -> ApiKey:
-    await table.put_api_key(key)
+async def put(store: Store, key: ApiKey) -> ApiKey:
+    await store.views.put_api_key(key)
     return key
 
 
@@ -65,43 +65,43 @@ def test_a_key_comes_in_either_header(headers: dict[str, str], key: str) -> None
     ],
 )
 @pytest.mark.case("C25", "U11")
-async def test_no_key_is_401(headers: dict[str, str], table: Table) -> None:
+async def test_no_key_is_401(headers: dict[str, str], store: Store) -> None:
     """Before anything is looked up."""
     with pytest.raises(Unauthenticated) as caught:
-        await Keys(table, CACHE_MS).caller_of(headers, NOW)
+        await Keys(store, CACHE_MS).caller_of(headers, NOW)
     assert caught.value.status == 401
 
 
-async def test_a_known_key_is_its_caller(table: Table) -> None:
+async def test_a_known_key_is_its_caller(store: Store) -> None:
     """With everything that was stored about it."""
-    stored = await put(table, a_key(role="operator", profiles=["p"], models=["m"], expires_at_ms=NOW + 1))
-    assert await Keys(table, CACHE_MS).caller_of(BEARER, NOW) == stored
-    assert await Keys(table, CACHE_MS).caller_of({"x-api-key": "sk-amy"}, NOW) == stored
+    stored = await put(store, a_key(role="operator", profiles=["p"], models=["m"], expires_at_ms=NOW + 1))
+    assert await Keys(store, CACHE_MS).caller_of(BEARER, NOW) == stored
+    assert await Keys(store, CACHE_MS).caller_of({"x-api-key": "sk-amy"}, NOW) == stored
 
 
 @pytest.mark.parametrize("key", ["sk-amy2", "sk-am", "SK-AMY", digest_of("sk-amy")])
-async def test_an_unknown_key_is_401(key: str, table: Table) -> None:
+async def test_an_unknown_key_is_401(key: str, store: Store) -> None:
     """Also one that is nearly right, and a digest that leaked from the table."""
-    await put(table, a_key())
+    await put(store, a_key())
     with pytest.raises(InvalidKey) as caught:
-        await Keys(table, CACHE_MS).caller_of({"x-api-key": key}, NOW)
+        await Keys(store, CACHE_MS).caller_of({"x-api-key": key}, NOW)
     assert caught.value.status == 401
     assert key not in caught.value.message
 
 
 @pytest.mark.case("U11")
-async def test_a_revoked_key_is_403(table: Table) -> None:
+async def test_a_revoked_key_is_403(store: Store) -> None:
     """With a code of its own."""
-    await put(table, a_key(active=False))
+    await put(store, a_key(active=False))
     with pytest.raises(Forbidden) as caught:
-        await Keys(table, CACHE_MS).caller_of(BEARER, NOW)
+        await Keys(store, CACHE_MS).caller_of(BEARER, NOW)
     assert (caught.value.status, caught.value.code) == (403, "key_revoked")
 
 
-async def test_a_key_expires_at_its_instant(table: Table) -> None:
+async def test_a_key_expires_at_its_instant(store: Store) -> None:
     """The millisecond before it is good, at it no more, also out of the cache."""
-    await put(table, a_key(expires_at_ms=NOW))
-    keys = Keys(table, CACHE_MS)
+    await put(store, a_key(expires_at_ms=NOW))
+    keys = Keys(store, CACHE_MS)
     assert (await keys.caller_of(BEARER, NOW - 1)).caller == "amy"
     with pytest.raises(Forbidden) as caught:
         await keys.caller_of(BEARER, NOW)
@@ -109,34 +109,34 @@ async def test_a_key_expires_at_its_instant(table: Table) -> None:
 
 
 @pytest.mark.parametrize("key", [a_key(active=False), a_key(expires_at_ms=NOW)])
-async def test_a_revocation_takes_effect_when_the_cache_expires(key: ApiKey, table: Table) -> None:
+async def test_a_revocation_takes_effect_when_the_cache_expires(key: ApiKey, store: Store) -> None:
     """The millisecond before it the old answer may stand, at it no more."""
-    await put(table, a_key())
-    keys = Keys(table, CACHE_MS)
+    await put(store, a_key())
+    keys = Keys(store, CACHE_MS)
     await keys.caller_of(BEARER, NOW)
-    await put(table, key)
+    await put(store, key)
     assert (await keys.caller_of(BEARER, NOW + CACHE_MS - 1)).active
     with pytest.raises(Forbidden):
         await keys.caller_of(BEARER, NOW + CACHE_MS)
 
 
-async def test_an_unknown_key_is_not_remembered(table: Table) -> None:
+async def test_an_unknown_key_is_not_remembered(store: Store) -> None:
     """A key works as soon as it has been made."""
-    keys = Keys(table, CACHE_MS)
+    keys = Keys(store, CACHE_MS)
     with pytest.raises(InvalidKey):
         await keys.caller_of(BEARER, NOW)
-    await put(table, a_key())
+    await put(store, a_key())
     assert (await keys.caller_of(BEARER, NOW)).caller == "amy"
 
 
-async def test_the_cache_is_bounded_and_keeps_the_newest(table: Table) -> None:
+async def test_the_cache_is_bounded_and_keeps_the_newest(store: Store) -> None:
     """The oldest of more keys than it holds is looked up again."""
-    keys = Keys(table, CACHE_MS)
+    keys = Keys(store, CACHE_MS)
     for i in range(CACHED_KEYS + 1):
-        await put(table, a_key(f"sk-{i}"))
+        await put(store, a_key(f"sk-{i}"))
         await keys.caller_of({"x-api-key": f"sk-{i}"}, NOW)
     for i in (0, 1, CACHED_KEYS):
-        await put(table, a_key(f"sk-{i}", active=False))
+        await put(store, a_key(f"sk-{i}", active=False))
     assert (await keys.caller_of({"x-api-key": f"sk-{CACHED_KEYS}"}, NOW)).active
     assert (await keys.caller_of({"x-api-key": "sk-1"}, NOW)).active
     with pytest.raises(Forbidden):
@@ -144,12 +144,12 @@ async def test_the_cache_is_bounded_and_keeps_the_newest(table: Table) -> None:
 
 
 @pytest.mark.case("P6")
-async def test_an_unreadable_store_is_503(table: Table) -> None:
+async def test_an_unreadable_store_is_503(store: Store) -> None:
     """Fail closed: what was known is good until its cache expires, then nobody is let in."""
-    await put(table, a_key())
-    keys = Keys(table, CACHE_MS)
+    await put(store, a_key())
+    keys = Keys(store, CACHE_MS)
     await keys.caller_of(BEARER, NOW)
-    table.views = "gone"
+    store.views.name = "gone"
     assert (await keys.caller_of(BEARER, NOW + CACHE_MS - 1)).caller == "amy"
     for now, headers in ((NOW + CACHE_MS, BEARER), (NOW, {"x-api-key": "sk-bob"})):
         with pytest.raises(StoreUnavailable) as caught:

@@ -194,7 +194,7 @@ def test_a_caller_who_leaves_a_translated_stream(house: House, caller: Caller, o
         inference_id = response.headers["x-warmroute-inference-id"]
     provider.wait_for(lambda p: p.calls[-1].aborted)
     for _ in range(100):
-        inference, facts = house.at_table(lambda table: table.get_inference(inference_id))
+        inference, facts = house.at_table(lambda store: store.facts.get_inference(inference_id))
         if inference and inference.state is State.CLOSED:
             break
         time.sleep(0.02)

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.items import ApiKey, State
 from ledger.outcomes import Kind
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.request.auth import digest_of
 from tests.fakes import Fail, Hang
 from tests.route.callers import CALLERS, ONE_EACH, PAIRS, SPEAKS, Caller
@@ -217,9 +217,9 @@ def guarded(dynamodb_url: str) -> Iterator[House]:
         settings={"max_body_bytes": 10_000},
     ) as built:
 
-        async def write(table: Table) -> None:
-            await table.put_api_key(ApiKey(digest_of(REVOKED), "carol", "t", active=False))
-            await table.put_api_key(ApiKey(digest_of(EXPIRED), "carol", "t", expires_at_ms=1))
+        async def write(store: Store) -> None:
+            await store.views.put_api_key(ApiKey(digest_of(REVOKED), "carol", "t", active=False))
+            await store.views.put_api_key(ApiKey(digest_of(EXPIRED), "carol", "t", expires_at_ms=1))
 
         built.at_table(write)
         yield built
@@ -311,8 +311,8 @@ def test_tokens_are_counted_without_money(guarded: House) -> None:
 def test_a_store_that_cannot_be_read(dynamodb_url: str) -> None:
     """Keys that cannot be checked open nothing: 503 in every dialect, and the SDK may try again."""
     with build_house(dynamodb_url) as house:
-        house.at_table(lambda table: table.client.delete_table(table.views))
-        house.at_table(lambda table: table.client.delete_table(table.facts))
+        house.at_table(lambda store: store.client.delete_table(store.views.name))
+        house.at_table(lambda store: store.client.delete_table(store.facts.name))
         for own, ask in OURS.items():
             sdk = (house.anthropic if is_claude(own) else house.openai)(max_retries=0)
             with sdk, pytest.raises(raised(own, 503)) as caught:

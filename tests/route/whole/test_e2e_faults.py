@@ -19,7 +19,7 @@ import yaml
 from ledger.items import ApiKey, Fact, Inference, State
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from local.stack import ROOT, free_port, stop, wait_for
 from rollup.reaper import reap
 from route.request.auth import digest_of
@@ -133,7 +133,7 @@ def _closed(house: House) -> Inference:
 def test_an_unreadable_key_store_fails_closed(dynamodb_url: str) -> None:
     """Keys that cannot be read are a 503 in the dialect, and nothing is called."""
     with build_house(dynamodb_url) as house:
-        house.at_table(lambda table: table.client.delete_table(table.views))
+        house.at_table(lambda store: store.client.delete_table(store.views.name))
         for path in (CHAT, MESSAGES):
             response = house.post(path, {"model": "chat", "max_tokens": 9, "messages": HI})
             assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
@@ -148,7 +148,7 @@ def test_a_ledger_that_is_down_spills_and_serves(
     """The caller is served; every row that could not be stored is in the log, whole, without any content."""
     with build_house(dynamodb_url) as house:
         house.providers["a"].default = Answer(text="the answer's own words")
-        house.at_table(lambda table: table.client.delete_table(table.facts))
+        house.at_table(lambda store: store.client.delete_table(store.facts.name))
         ask = [{"role": "user", "content": "the prompt's own words"}]
         response = house.post(CHAT, {"model": "chat", "messages": ask, "stream": stream})
         assert response.status_code == 200
@@ -167,7 +167,7 @@ def test_a_strict_ledger_calls_nobody_while_it_is_down(dynamodb_url: str) -> Non
     profiles = {"chat": {"routes": ["a/small"], "ledger": "strict"}}
     with build_house(dynamodb_url, profiles=profiles) as house:
         assert house.post(CHAT, {"model": "chat", "messages": HI}).status_code == 200
-        house.at_table(lambda table: table.client.delete_table(table.facts))
+        house.at_table(lambda store: store.client.delete_table(store.facts.name))
         response = house.post(CHAT, {"model": "chat", "messages": HI})
         assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
         assert len(house.providers["a"].calls) == 1
@@ -205,7 +205,7 @@ def test_a_killed_router_leaves_what_the_reaper_closes(dynamodb_url: str, tmp_pa
             _post_and_kill(house, router)
         [inference] = house.inferences()
         assert inference.state is State.OPEN
-        house.at_table(lambda table: reap(table, lambda: now_ms() + 17 * 60_000))
+        house.at_table(lambda store: reap(store, lambda: now_ms() + 17 * 60_000))
         lost, [fact] = _closed(house), house.at_table(lambda t: _attempts(t, inference.inference_id))
     assert (lost.state, fact.outcome, fact.kind) == (State.LOST, Outcome.UNKNOWN, Kind.LOST)
     assert (fact.cost_usd, fact.counts, fact.closes) == (None, False, Ending.ERROR)
@@ -249,8 +249,8 @@ def test_a_router_that_is_stopped_ends_its_streams_and_closes_its_books(house: H
     assert (fact.outcome, fact.kind, fact.counts) == (Outcome.STREAM_INTERRUPTED, Kind.INTERNAL, False)
 
 
-async def _attempts(table: Table, inference_id: str) -> list[Fact]:
-    return (await table.get_inference(inference_id))[1]
+async def _attempts(store: Store, inference_id: str) -> list[Fact]:
+    return (await store.facts.get_inference(inference_id))[1]
 
 
 def _post_and_kill(house: House, router: subprocess.Popen[bytes]) -> None:
@@ -289,13 +289,13 @@ def test_keys(house: House) -> None:
     """No key and an unknown key are 401, a revoked or expired one 403, in the dialect; either header will do."""
     hour = 3_600_000
 
-    async def write(table: Table) -> None:
+    async def write(store: Store) -> None:
         for key in (
             ApiKey(digest_of("sk-revoked"), "carol", "t", active=False),
             ApiKey(digest_of("sk-expired"), "carol", "t", expires_at_ms=now_ms() - 1),
             ApiKey(digest_of("sk-fresh"), "carol", "t", expires_at_ms=now_ms() + hour),
         ):
-            await table.put_api_key(key)
+            await store.views.put_api_key(key)
 
     house.at_table(write)
     body = {"model": "messages", "max_tokens": 9, "messages": HI}
@@ -402,7 +402,7 @@ def test_who_comes_back_after_the_reaper_writes_nothing(house: House, caplog: py
 
     assert asyncio.run(scenario()) == 200
     [inference] = house.inferences()
-    rows = house.at_table(lambda table: _attempts(table, inference.inference_id))
+    rows = house.at_table(lambda store: _attempts(store, inference.inference_id))
     assert inference.state is State.LOST
     assert [(row.n, row.outcome, row.closes) for row in rows] == [(1, Outcome.UNKNOWN, Ending.ERROR)]
     assert "inference-taken-over" in caplog.messages

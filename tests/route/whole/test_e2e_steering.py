@@ -12,7 +12,7 @@ import pytest
 
 from ledger.items import ApiKey
 from ledger.outcomes import Ending, Outcome
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from route.config.file import Config
 from route.request.auth import digest_of
 from route.settings import Settings
@@ -45,8 +45,8 @@ def decision(house: House, response: httpx2.Response, **options: Any) -> Json:
 
 
 def operator(house: House) -> str:
-    async def add(table: Table) -> None:
-        await table.put_api_key(ApiKey(digest_of(OPERATOR_KEY), "op", "ops", role="operator"))
+    async def add(store: Store) -> None:
+        await store.views.put_api_key(ApiKey(digest_of(OPERATOR_KEY), "op", "ops", role="operator"))
 
     house.at_table(add)
     return OPERATOR_KEY
@@ -376,7 +376,7 @@ def test_a_store_that_hangs_costs_a_probe_and_little_time(build: Callable[..., H
         return True
 
     assert house.app is not None
-    house.app.state.router.fleet._table.claim_probe = hang
+    house.app.state.router.fleet._store.claim_probe = hang
     began = time.monotonic()
     assert served(ask(house)) == "b"
     assert time.monotonic() - began < 2
@@ -389,9 +389,9 @@ def test_a_probe_that_another_router_has_claimed_is_left_to_it(build: Callable[.
     assert [served(ask(house)) for _ in range(2)] == ["b", "b"]
     time.sleep(1.1)
 
-    async def take(table: Table) -> bool:
+    async def take(store: Store) -> bool:
         now = time.time_ns() // 1_000_000
-        return await table.claim_probe("a|small|", now=now, until=now + 60_000)
+        return await store.views.claim_probe("a|small|", now=now, until=now + 60_000)
 
     assert house.at_table(take) is True
     assert house.at_table(take) is False

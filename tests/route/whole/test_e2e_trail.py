@@ -12,7 +12,7 @@ import yaml
 from ledger.items import Inference, State
 from ledger.moments import now_ms
 from ledger.outcomes import Ending, Kind, Outcome
-from ledger.store.table import Table
+from ledger.store.opened import Store
 from local.stack import TEMPLATE, TagReader
 from rollup.passes import run_pass
 from rollup.reaper import reap
@@ -164,12 +164,12 @@ def _granted(function: str, logical_id: str) -> set[str]:
     return {action.removeprefix("dynamodb:") for s in about for action in s["Action"]}
 
 
-async def _roll_and_reap(table: Table) -> None:
+async def _roll_and_reap(store: Store) -> None:
     """Passes and the reaper, now and later, so that minutes are sealed and what is open is closed."""
     for ahead_ms in (0, 300_000, 1_200_000):
         now = now_ms() + ahead_ms
-        await run_pass(table, now=now, lag_ms=0)
-        await reap(table, lambda: now)  # noqa: B023 - awaited in this turn
+        await run_pass(store, now=now, lag_ms=0)
+        await reap(store, lambda: now)  # noqa: B023 - awaited in this turn
 
 
 @pytest.mark.case("S3")
@@ -195,8 +195,8 @@ def test_the_deployed_roles_suffice(store: BadStore) -> None:
         house.at_table(_roll_and_reap)
         by_rollup = store.seen
     for function, seen in (("RouteFunction", by_router), ("RollupFunction", by_rollup)):
-        used = {(operation, names[table]) for operation, table in seen}
-        missing = {(op, table) for op, table in used if op not in _granted(function, table)}
+        used = {(operation, names[store]) for operation, store in seen}
+        missing = {(op, store) for op, store in used if op not in _granted(function, store)}
         assert used
         assert not missing, function
 
