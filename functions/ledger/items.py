@@ -5,13 +5,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
-from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, FaultKind, Outcome
 from ledger.prices import CostBasis
 from ledger.routes import route_key
 from ledger.usage import Usage
 
 
-class State(StrEnum):
+class InferenceState(StrEnum):
     """Of an inference: `open` until its outcome is known, `lost` when the reaper had to close it."""
 
     OPEN = "open"
@@ -82,7 +82,7 @@ class Inference:
     opened_at: int
     plan: bytes = b""
     started: tuple[Started, ...] = ()
-    state: State = State.OPEN
+    state: InferenceState = InferenceState.OPEN
     closed_at: int | None = None
     ending: Ending | None = None
     status: int | None = None
@@ -109,7 +109,7 @@ class Fact:
     served_by: str = ""
     wire_model: str = ""
     served_model: str = ""
-    kind: Kind | None = None
+    kind: FaultKind | None = None
     http_status: int | None = None
     latency_ms: int | None = None
     ttft_ms: int | None = None
@@ -203,7 +203,7 @@ def unpack_fact(
     """The inverse of `pack_fact` and `pack_notes`. Unknown names, from a newer writer, are passed over."""
     scalars = {name: packed[name] for name in _FACT_SCALARS if name in packed}
     for name, kind in (
-        ("outcome", Outcome), ("kind", Kind), ("closes", Ending), ("cost_basis", CostBasis),
+        ("outcome", Outcome), ("kind", FaultKind), ("closes", Ending), ("cost_basis", CostBasis),
         ("cost_usd", Decimal), ("saved_usd", Decimal),
     ):  # fmt: skip
         if name in scalars:

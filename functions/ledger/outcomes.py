@@ -23,7 +23,7 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """Why an attempt failed. Each has one row in the table of `route/classify.py`."""
 
     INVALID_REQUEST = "invalid_request"
@@ -47,13 +47,13 @@ class Kind(StrEnum):
 
 NO_FAULT_OF_THE_ROUTE = frozenset(
     {
-        Kind.INVALID_REQUEST,
-        Kind.CONTEXT_OVERFLOW,
-        Kind.CONTENT_FILTER,
-        Kind.CANCELLED,
-        Kind.LOST,
-        Kind.INTERNAL,
-        Kind.OUT_OF_TIME,
+        FaultKind.INVALID_REQUEST,
+        FaultKind.CONTEXT_OVERFLOW,
+        FaultKind.CONTENT_FILTER,
+        FaultKind.CANCELLED,
+        FaultKind.LOST,
+        FaultKind.INTERNAL,
+        FaultKind.OUT_OF_TIME,
     }
 )
 """The request's, the caller's or our own doing, a request whose time was used up elsewhere, or nobody knows."""

@@ -12,7 +12,7 @@ from ledger.moments import now_ms
 from ledger.store.opened import Store, open_store
 from rollup.passes import PassIncomplete, PassReport, run_pass
 from rollup.reaper import LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
-from rollup.settings import Settings
+from rollup.settings import RollupSettings
 from rollup.together import Incomplete
 
 RUN_MS = 55_000
@@ -30,22 +30,24 @@ PROMPT_REAP_MS = 60_000
 logger = Logger(service="rollup", level=os.environ.get("WARMROUTE_LOG_LEVEL", "INFO"))
 
 
-class Context(Protocol):
+class LambdaContext(Protocol):
     """What is used of the context that Lambda hands over."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def handler(_event: object, context: Context) -> dict[str, Any]:
+def handler(_event: object, context: LambdaContext) -> dict[str, Any]:
     """Passes until the minute is over, and the reaper once. Errors raise: the next minute begins anew.
 
     So do single items that failed, but at the end: the run does everything else first.
     """
-    settings = Settings.from_env(os.environ)
+    settings = RollupSettings.from_env(os.environ)
     return asyncio.run(run_minute(settings, context.get_remaining_time_in_millis()))
 
 
-async def run_minute(settings: Settings, remaining_ms: int, clock: Callable[[], int] = now_ms) -> dict[str, Any]:
+async def run_minute(
+    settings: RollupSettings, remaining_ms: int, clock: Callable[[], int] = now_ms
+) -> dict[str, Any]:
     """One scheduled run. It ends early when nothing happens, so that an idle rollup costs next to nothing.
 
     Returns `{passes, reaped, last}` with the reports of the reaper and of the last pass as plain values.

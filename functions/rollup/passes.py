@@ -17,7 +17,7 @@ from ledger.moments import MINUTE_MS, minute_of, minute_start_ms, minutes_betwee
 from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from ledger.views import STEP_MINUTES, View, ViewItem, ViewKey, advance, derive
-from rollup.marks import SEALED, move_mark, read_mark
+from rollup.marks import SEALED, move_watermark, read_watermark
 from rollup.snapshot import pace_of, pace_since, write_snapshot
 from rollup.together import Incomplete, apart, together
 
@@ -92,7 +92,7 @@ async def run_pass(
     """
     as_of = now - lag_ms
     seal = last_complete_minute(as_of, grace_ms)
-    mark = await read_mark(store, SEALED, start=minute_of(as_of - START_MS))
+    mark = await read_watermark(store, SEALED, start=minute_of(as_of - START_MS))
     this = _Pass(store, seal, PassReport(as_of, mark))
     todo = minutes_between(next_minute(mark), minute_of(as_of))
     for begin in range(0, len(todo), step_minutes):
@@ -124,7 +124,7 @@ async def _step(this: _Pass, minutes: list[str]) -> None:
     this.failed |= failed
     sealed_through = report.sealed_through
     if seal > sealed_through and not this.failed:
-        await move_mark(store, SEALED, seal)
+        await move_watermark(store, SEALED, seal)
         sealed_through = seal
     this.report = replace(
         report,

@@ -10,12 +10,12 @@ An inference that cannot be closed stops no other one; the watermark stays befor
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.items import Fact, Inference, Started, State
+from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.moments import minute_of, minutes_between, next_minute
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store.connection import StoreError
 from ledger.store.opened import Store
-from rollup.marks import REAPED, move_mark, read_mark
+from rollup.marks import REAPED, move_watermark, read_watermark
 from rollup.together import Done, Incomplete, apart, together
 
 LOST_AFTER_MS = 960_000
@@ -60,9 +60,9 @@ async def reap(
     """
     now = clock()
     trail = minute_of(now - max(lost_after_ms, LOST_AFTER_MS) - LOOK_BACK_MS)
-    mark = await read_mark(store, REAPED, start=trail)
+    mark = await read_watermark(store, REAPED, start=trail)
     todo = minutes_between(since or next_minute(mark), minute_of(now - lost_after_ms))
-    closed: list[State] = []
+    closed: list[InferenceState] = []
     failed: dict[str, Exception] = {}
     for begin in range(0, len(todo), CHUNK_MINUTES):
         chunk = todo[begin : begin + CHUNK_MINUTES]
@@ -70,8 +70,8 @@ async def reap(
         closed += [state for state in done.results if state]
         failed |= done.errors
         if since is None and not failed:
-            await move_mark(store, REAPED, min(trail, chunk[-1]))
-    lost = closed.count(State.LOST)
+            await move_watermark(store, REAPED, min(trail, chunk[-1]))
+    lost = closed.count(InferenceState.LOST)
     report = ReapReport(len(todo), lost, len(closed) - lost)
     if failed:
         raise ReapIncomplete(failed, report)
@@ -80,23 +80,25 @@ async def reap(
 
 async def _reap_minutes(
     store: Store, clock: Callable[[], int], minutes: list[str], opened_by: int
-) -> Done[str, State | None]:
+) -> Done[str, InferenceState | None]:
     found = await together(store.facts.open_in_minute, minutes)
 
-    async def close(inference_id: str) -> State | None:
+    async def close(inference_id: str) -> InferenceState | None:
         return await close_lost(store, inference_id, clock, opened_by)
 
     return await apart(close, (each for ids in found for each in ids))
 
 
-async def close_lost(store: Store, inference_id: str, clock: Callable[[], int], opened_by: int) -> State | None:
+async def close_lost(
+    store: Store, inference_id: str, clock: Callable[[], int], opened_by: int
+) -> InferenceState | None:
     """Closes one inference, if it is open and was opened at `opened_by` (ms) or before.
 
     Returns the state it was given, None when there was nothing to do or somebody else did it.
     """
     for _ in range(_TRIES):
         inference, facts = await store.facts.get_inference(inference_id)
-        if inference is None or inference.state is not State.OPEN or inference.opened_at > opened_by:
+        if inference is None or inference.state is not InferenceState.OPEN or inference.opened_at > opened_by:
             return None
         missing = _missing_rows(inference, facts, clock())
         if not all([await store.facts.put_fact(fact) for fact in missing]):
@@ -126,21 +128,21 @@ def _lost_fact(inference: Inference, at: int, started: Started | None, closes: E
         started_at=started.at if started else inference.opened_at,
         provider=started.provider if started else "",
         model=started.model if started else "",
-        kind=Kind.LOST,
+        kind=FaultKind.LOST,
         closes=closes,
     )
 
 
-async def _close(store: Store, inference: Inference, rows: list[Fact], at: int) -> State | None:
+async def _close(store: Store, inference: Inference, rows: list[Fact], at: int) -> InferenceState | None:
     """The state that it was given; None when somebody else has closed it or begun another attempt."""
     inference_id, closing = inference.inference_id, next((fact for fact in rows if fact.closes), None)
     if closing is None or closing.closes is None:
         # The router died between a failed attempt and the next one: no row says how it ended, so this does.
         ending = _lost_fact(inference, at, None, Ending.ERROR)
         seen = len(inference.started)
-        won = await store.facts.close_with_fact(ending, started=seen, status=None, state=State.LOST)
-        return State.LOST if won else None
-    lost = closing.kind is Kind.LOST
-    state, status = (State.LOST, None) if lost else (State.CLOSED, closing.http_status)
+        won = await store.facts.close_with_fact(ending, started=seen, status=None, state=InferenceState.LOST)
+        return InferenceState.LOST if won else None
+    lost = closing.kind is FaultKind.LOST
+    state, status = (InferenceState.LOST, None) if lost else (InferenceState.CLOSED, closing.http_status)
     won = await store.facts.close_inference(inference_id, at=at, ending=closing.closes, status=status, state=state)
     return state if won else None

@@ -26,7 +26,7 @@ from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from ledger.store.records import FACTS_KEPT_S
 from ledger.views import ROUTES_PK, STEP_MINUTES, VIEWS, View, ViewItem, day_sks, derive, minute_sks
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import START_MS, Place, facts_of, new_item
 from rollup.together import together
 
@@ -91,7 +91,7 @@ async def rebuild(
     `now` in ms. ValueError for days that cannot be rebuilt: facts may have expired, or the day is to come.
     """
     days = whole_days(from_day, to_day, now)
-    sealed = await read_mark(store, SEALED, start=minute_of(now - START_MS))
+    sealed = await read_watermark(store, SEALED, start=minute_of(now - START_MS))
     report = RebuildReport()
     for name in days:
         day = _Day(name)

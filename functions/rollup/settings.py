@@ -14,7 +14,7 @@ REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RollupSettings:
     """`pass_every_s`: seconds between two passes of a run (0: one pass). `dynamodb_url`: an emulator's."""
 
     facts_table: str

@@ -41,8 +41,8 @@ from route.passthrough.handler import pass_through
 from route.passthrough.paths import METHODS, VERSION
 from route.providers import KINDS
 from route.providers.base import Provider
-from route.request.auth import OPERATOR, Keys
-from route.settings import Settings, settings_from_environment
+from route.request.auth import OPERATOR, ApiKeys
+from route.settings import RouterSettings, settings_from_environment
 
 log = logging.getLogger("warmroute.route")
 
@@ -56,7 +56,7 @@ Answer = Callable[[Router, Request, Incoming, ApiKey, Sink], Awaitable[None]]
 
 
 @asynccontextmanager
-async def open_router(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Router]:
+async def open_router(settings: RouterSettings, providers: Mapping[str, Provider]) -> AsyncIterator[Router]:
     """The composition root: everything that holds a connection, opened and closed together."""
     config = settings.config
     async with (
@@ -69,7 +69,7 @@ async def open_router(settings: Settings, providers: Mapping[str, Provider]) -> 
         ) as store,
         open_http() as http,
     ):
-        keys = Keys(store, settings.key_cache_ms)
+        keys = ApiKeys(store, settings.key_cache_ms)
         fleet = Fleet(store, settings.views_refresh_ms)
         yield Router(config, store, keys, fleet, http, providers)
 
@@ -80,7 +80,7 @@ class Routed:
     `dialect_of`: whose envelope an error has, and how the body is read.
     """
 
-    def __init__(self, answer: Answer, dialect_of: Callable[[Request], Dialect], settings: Settings) -> None:
+    def __init__(self, answer: Answer, dialect_of: Callable[[Request], Dialect], settings: RouterSettings) -> None:
         self._answer = answer
         self._dialect_of = dialect_of
         self._settings = settings
@@ -135,7 +135,7 @@ ANSWERS: dict[str, Answer] = {COUNT_TOKENS.name: _count_tokens}
 """By dialect, of those that are not exchanged like all the others."""
 
 
-def _routed(settings: Settings) -> list[Route]:
+def _routed(settings: RouterSettings) -> list[Route]:
     """The dialects' own paths."""
 
     def routed(dialect: Dialect) -> Routed:
@@ -144,7 +144,7 @@ def _routed(settings: Settings) -> list[Route]:
     return [Route(path, routed(dialect), methods=["POST"]) for path, dialect in BY_PATH.items()]
 
 
-def _passed(settings: Settings) -> Route:
+def _passed(settings: RouterSettings) -> Route:
     """What a provider has besides: the last of the routes, behind those that the router answers itself."""
     routed = Routed(_pass_through, lambda request: vendor_of(request.url.path, request.headers), settings)
     return Route(f"{VERSION}/{{rest:path}}", routed, methods=METHODS)
@@ -250,7 +250,7 @@ async def _on_bug(request: Request, error: Exception) -> Response:
     return _error_response(request, ApiError(500, "internal_error", "The router failed. It has been logged."))
 
 
-def providers_of(settings: Settings) -> dict[str, Provider]:
+def providers_of(settings: RouterSettings) -> dict[str, Provider]:
     """By name. ConfigError for one that could never be called."""
     return {
         p.name: KINDS[p.kind](p, settings.secrets[p.api_key] if p.api_key else None)
@@ -258,7 +258,7 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
     }
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+def create_app(settings: RouterSettings | None = None) -> Starlette:
     """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError)."""
     chosen = settings or settings_from_environment()
     providers = providers_of(chosen)

@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RouterSettings:
     """Everything that differs between two places where the same code runs. Durations as their suffix says."""
 
     config: Config
@@ -31,7 +31,7 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
 
 
-def settings_from_environment() -> Settings:
+def settings_from_environment() -> RouterSettings:
     """WARMROUTE_CONFIG, WARMROUTE_FACTS_TABLE, WARMROUTE_VIEWS_TABLE, AWS_REGION, WARMROUTE_DYNAMODB_URL (local).
 
     The log is configured too, at WARMROUTE_LOG_LEVEL: any server that starts the app by its name comes through
@@ -39,7 +39,7 @@ def settings_from_environment() -> Settings:
     """
     configure_logging(os.environ.get(LEVEL_VARIABLE) or "INFO")
     config = load_config(Path(os.environ.get("WARMROUTE_CONFIG", "warmroute.yaml")))
-    return Settings(
+    return RouterSettings(
         config=config,
         secrets=read_secrets(provider.api_key for provider in config.providers if provider.api_key),
         facts_table=os.environ.get("WARMROUTE_FACTS_TABLE", FACTS_TABLE),

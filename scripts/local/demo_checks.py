@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend
-from ledger.items import State
+from ledger.items import InferenceState
 from ledger.money import ZERO, text, total, usd
 from local.demo_facts import Readback, Trail
 from local.demo_stage import Stage
@@ -56,7 +56,7 @@ def check_all(stage: Stage, chapters: Sequence[Chapter], told: Readback) -> list
 
 
 def _one_inference_each(calls: Sequence[Call], told: Readback) -> Check:
-    closed = sum(trail.inference.state is State.CLOSED for trail in told.trails.values())
+    closed = sum(trail.inference.state is InferenceState.CLOSED for trail in told.trails.values())
     stored = {fact.inference_id for fact in told.facts}
     holds = len(calls) == closed == len(told.trails) and stored == told.trails.keys()
     figures = f"{len(calls)} calls, {len(stored)} inferences, {closed} closed"

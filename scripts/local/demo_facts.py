@@ -23,7 +23,7 @@ from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
 from local.demo_stage import CALLER, DemoFault, Stage
 from local.demo_story import SESSION, Call, Chapter
 from route.config.file import BudgetConfig, load_config
-from route.decision.stored import Decided
+from route.decision.stored import DecisionRecord
 
 ROLLUP_TIMEOUT_S = 20
 
@@ -37,7 +37,7 @@ class Trail(NamedTuple):
     @property
     def decision(self) -> dict[str, Any]:
         """The plan as it was stored before the first call."""
-        return Decided.unpack(self.inference.plan).document
+        return DecisionRecord.unpack(self.inference.plan).document
 
 
 @dataclass(frozen=True)

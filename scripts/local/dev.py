@@ -28,7 +28,7 @@ from rollup.passes import run_pass
 from route.app import create_app
 from route.config.file import ConfigError, load_config
 from route.request.auth import OPERATOR, digest_of
-from route.settings import Settings, configure_logging, read_secrets
+from route.settings import RouterSettings, configure_logging, read_secrets
 
 EXAMPLES = """examples:
   scripts/dev                                   an embedded store, warmroute.yaml, a key made up on the spot
@@ -105,7 +105,7 @@ async def run(arguments: argparse.Namespace, dynamodb_url: str) -> None:
     tables = (arguments.facts_table, arguments.views_table)
     async with open_store(*tables, endpoint_url=dynamodb_url, retry_s=10) as store:
         await _prepare(store, keys)
-        settings = Settings(config, read, *tables, dynamodb_url=dynamodb_url, views_refresh_ms=200)
+        settings = RouterSettings(config, read, *tables, dynamodb_url=dynamodb_url, views_refresh_ms=200)
         port = arguments.port or free_port()
         server = uvicorn.Server(
             uvicorn.Config(

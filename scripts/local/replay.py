@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ledger import keys
-from ledger.items import Fact, Inference, Started, State
+from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.moments import now_ms
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from ledger.store import records
 from ledger.store.connection import StoreError
 from ledger.store.facts import FACTS_TABLE
@@ -70,11 +70,11 @@ class Spilled:
     def _add_head(self, item: records.Item) -> None:
         head = records.item_inference(item | {"plan": bytes.fromhex(item["plan"])})
         records.inference_item(head)
-        if head.state is not State.OPEN and (head.closed_at is None or head.ending is None):
+        if head.state is not InferenceState.OPEN and (head.closed_at is None or head.ending is None):
             raise ValueError("closed, but nobody knows how")
         if "fact" in item:
             self.refusal = records.item_fact(item)
-        if self.head is None or self.head.state is State.OPEN:
+        if self.head is None or self.head.state is InferenceState.OPEN:
             self.head = head
 
     @property
@@ -187,7 +187,7 @@ class Replay:
             return
         stored, rows, added = await self._start(spilled)
         # Then the reaper was here before us: what it has said of the ending is counted, and stays.
-        is_lost = stored is not None and stored.state is State.LOST
+        is_lost = stored is not None and stored.state is InferenceState.LOST
         for n, fact in sorted(spilled.facts.items()):
             closes = None if is_lost or any(row.closes for row in rows if row.n != n) else fact.closes
             self._count(await self.store.facts.put_fact(replace(fact, at=self.clock(), closes=closes)))
@@ -196,9 +196,9 @@ class Replay:
             self.there += len(spilled.started) - added if stored else 0
             self.homeless += 0 if stored else len(spilled.started)
             return
-        is_reaped = is_lost or any(row.kind is Kind.LOST for row in rows)
+        is_reaped = is_lost or any(row.kind is FaultKind.LOST for row in rows)
         self._count(not is_reaped and await self._finish(replace(head, started=spilled.begun), stored))
-        if head.state is State.OPEN or is_reaped:
+        if head.state is InferenceState.OPEN or is_reaped:
             await self._reap(head.inference_id)
 
     async def _start(self, spilled: Spilled) -> tuple[Inference | None, list[Fact], int]:
@@ -208,7 +208,7 @@ class Replay:
         """
         inference_id, added = spilled.inference_id, 0
         stored, rows = await self.store.facts.get_inference(inference_id)
-        if stored is None or stored.state is not State.OPEN:
+        if stored is None or stored.state is not InferenceState.OPEN:
             return stored, rows, 0
         for started in spilled.begun:
             if started.n not in {known.n for known in stored.started}:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger.ids import new_inference_id
 from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact, Inference, Origin, Started
 from ledger.moments import minute_start_ms
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.prices import CostBasis
 from ledger.usage import Usage
 
@@ -26,7 +26,7 @@ def fact(at: int = NOW, *, inference_id: str = "", n: int = 1, origin: Origin = 
     """A successful attempt on `acme|small|`, unless told otherwise. `ok=False`: it failed with a 500."""
     values: dict[str, Any] = {"provider": "acme", "model": "small", "outcome": Outcome.OK}
     if not given.pop("ok", True):
-        values |= {"outcome": Outcome.ERROR, "kind": Kind.SERVER_ERROR, "http_status": 500}
+        values |= {"outcome": Outcome.ERROR, "kind": FaultKind.SERVER_ERROR, "http_status": 500}
     return Fact(inference_id=inference_id or new_inference_id(at), n=n, at=at, origin=origin, **values | given)
 
 
@@ -53,7 +53,9 @@ def _call(rng: random.Random, at: int) -> Fact:
         size=rng.choice(["s", "m"]),
     )
     ok = rng.random() < 0.6
-    failed: dict[str, Any] = {"kind": rng.choice([Kind.SERVER_ERROR, Kind.OUT_OF_MEMORY, Kind.INVALID_REQUEST])}
+    failed: dict[str, Any] = {
+        "kind": rng.choice([FaultKind.SERVER_ERROR, FaultKind.OUT_OF_MEMORY, FaultKind.INVALID_REQUEST])
+    }
     cost = rng.choice([None, Decimal(rng.randrange(10**9)) / 10**9])
     return fact(
         at,
@@ -113,7 +115,7 @@ FACTS = st.builds(
     served_by=st.just("") | NAME,
     wire_model=TEXT,
     served_model=TEXT,
-    kind=optional(st.sampled_from(Kind)),
+    kind=optional(st.sampled_from(FaultKind)),
     http_status=optional(st.integers(100, 599)),
     latency_ms=optional(st.integers(0, 10**7)),
     ttft_ms=optional(st.integers(0, 10**7)),

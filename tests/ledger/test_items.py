@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger import keys
 from ledger.ids import SHARDS, new_inference_id, shard_of
-from ledger.items import Fact, State, pack_fact, pack_notes, unpack_fact
+from ledger.items import Fact, InferenceState, pack_fact, pack_notes, unpack_fact
 from ledger.outcomes import Ending
 from ledger.store import records
 from ledger.views import derive
@@ -43,7 +43,7 @@ def test_what_a_newer_writer_adds_is_passed_over() -> None:
 def test_an_inference_as_an_item_and_back() -> None:
     """Open with its place in the reaper's index; closed without it."""
     opened = inference(attempts=2)
-    closed = replace(opened, state=State.CLOSED, closed_at=NOW, ending=Ending.FALLBACK, status=200)
+    closed = replace(opened, state=InferenceState.CLOSED, closed_at=NOW, ending=Ending.FALLBACK, status=200)
     assert records.item_inference(records.inference_item(opened)) == opened
     assert records.item_inference(records.inference_item(closed)) == closed
     assert "by_minute" not in records.inference_item(closed)

@@ -11,7 +11,7 @@ from ledger.moments import day_of, minute_of, now_ms
 from ledger.store.opened import Store
 from local.rollup import arguments, run
 from local.stack import ROOT
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.reaper import LOST_AFTER_MS
 from rollup.settings import LAG_MS
 from tests.ledger.make import EARLY, MINUTE, NOW, fact, inference
@@ -66,7 +66,7 @@ async def test_on_aws_it_is_as_careful_as_the_scheduled_function(
 ) -> None:
     """What its indexes may still be missing is left to the next pass; with an emulator it is not."""
     await store.facts.put_fact(fact(NOW - LAG_MS + 1))
-    await read_mark(store, SEALED, start=minute_of(NOW - MINUTE))
+    await read_watermark(store, SEALED, start=minute_of(NOW - MINUTE))
     printed = []
     for more in ([], ["--dynamodb-url", "http://127.0.0.1:9"]):
         monkeypatch.setattr("local.rollup.open_store", lambda *_, **__: nullcontext(store))

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ledger.items import State
+from ledger.items import InferenceState
 from ledger.moments import day_of, minute_of
 from ledger.outcomes import Ending
 from ledger.store.connection import StoreError
 from ledger.store.opened import Store
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import run_pass
 from rollup.reaper import LOST_AFTER_MS, reap
 from rollup.rebuild import rebuild
@@ -55,7 +55,7 @@ async def test_a_pass_killed_at_every_write(dynamodb_url: str, store: Store, lan
     await put_all(store, facts)
 
     async def job(at: Store) -> None:
-        await read_mark(at, SEALED, start=minute_of(LATER - 5 * MINUTE))
+        await read_watermark(at, SEALED, start=minute_of(LATER - 5 * MINUTE))
         await run_pass(at, now=LATER, lag_ms=0, step_minutes=3)
 
     async def check(at: Store) -> None:
@@ -105,4 +105,4 @@ async def test_the_reaper_killed_at_every_write(dynamodb_url: str, lands: bool, 
             facts = [f for at in (NOW, later) for f in await store.facts.facts_of_minute(minute_of(at))]
             endings = tuple(f.closes for f in facts if f.closes)
             outcomes.add((closed.state, closed.ending, closed.status, len(attempts), endings))
-    assert outcomes == {(State.LOST, Ending.ERROR, None, 3, (Ending.ERROR,))}
+    assert outcomes == {(InferenceState.LOST, Ending.ERROR, None, 3, (Ending.ERROR,))}

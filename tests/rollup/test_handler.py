@@ -21,7 +21,7 @@ from rollup import handler as rim
 from rollup.handler import handler, run_forever, run_minute
 from rollup.passes import PassIncomplete, PassReport
 from rollup.reaper import ReapReport
-from rollup.settings import LAG_MS, Settings
+from rollup.settings import LAG_MS, RollupSettings
 from tests.ledger.make import NOW, fact, inference
 from tests.ledger.store.tables import Writes, beside, dying_client, expected_views, merged_views
 from tests.rollup.known import refusing_client
@@ -91,12 +91,12 @@ async def test_a_busy_run_makes_passes_until_its_minute_is_over(
     one = fact(NOW)
     await store.facts.put_fact(one)
     clock = Clock(step_ms=5_000)
-    report = await run_minute(Settings.from_env(os.environ), 120_000, clock)
+    report = await run_minute(RollupSettings.from_env(os.environ), 120_000, clock)
     assert report["passes"] > 2
     assert report["last"]["facts"] == 1
     assert clock.at <= NOW + rim.RUN_MS + 2 * clock.step_ms
     little = rim.LAST_PASS_MS + 2_000
-    assert (await run_minute(Settings.from_env(os.environ), little, Clock(step_ms=1_000)))["passes"] == 1
+    assert (await run_minute(RollupSettings.from_env(os.environ), little, Clock(step_ms=1_000)))["passes"] == 1
     assert await merged_views(store) == expected_views([one])
 
 
@@ -112,7 +112,7 @@ async def test_a_run_reaps_and_counts_what_it_reaped(store: Store, environment: 
     environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
     lost = inference(NOW - 1_000)
     await store.facts.open_inference(lost)
-    report = await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
+    report = await run_minute(RollupSettings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
     assert report["reaped"]["lost"] == 1
     closed, rows = await store.facts.get_inference(lost.inference_id)
     assert closed is not None
@@ -132,7 +132,7 @@ async def test_a_run_with_an_item_that_fails_does_everything_else(
     environment.setattr(rim, "open_store", partial(open_store, client_class=refusing))
     environment.setattr(rim.logger, "propagate", True)
     with pytest.raises(PassIncomplete):
-        await run_minute(Settings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
+        await run_minute(RollupSettings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
     closed, rows = await store.facts.get_inference(lost.inference_id)
     assert closed is not None
     assert closed.ending is Ending.ERROR
@@ -221,8 +221,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 def test_settings_have_the_published_defaults() -> None:
     """Two tables are enough; a missing one is named."""
-    settings = Settings.from_env({"WARMROUTE_FACTS_TABLE": "f", "WARMROUTE_VIEWS_TABLE": "v"})
+    settings = RollupSettings.from_env({"WARMROUTE_FACTS_TABLE": "f", "WARMROUTE_VIEWS_TABLE": "v"})
     assert (settings.pass_every_s, settings.lag_ms, settings.lost_after_ms) == (10, LAG_MS, 960_000)
     assert (settings.lag_ms, settings.dynamodb_url, settings.region) == (2_000, None, "us-east-1")
     with pytest.raises(ValueError, match="WARMROUTE_VIEWS_TABLE"):
-        Settings.from_env({"WARMROUTE_FACTS_TABLE": "f"})
+        RollupSettings.from_env({"WARMROUTE_FACTS_TABLE": "f"})

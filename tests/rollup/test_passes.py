@@ -19,7 +19,7 @@ from ledger.snapshot import Snapshot
 from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from ledger.views import RouteDay, ViewKey, day_sk
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import GRACE_MS, START_MS, PassIncomplete, PassReport, run_pass
 from rollup.snapshot import SNAPSHOT_KEY
 from rollup.together import GIVE_UP
@@ -140,7 +140,7 @@ async def test_a_pause_is_caught_up_in_steps(store: Store) -> None:
     assert report.facts == 60
     assert report.sealed_through == minute_of(NOW + 100 * MINUTE - GRACE_MS - MINUTE)
     assert await merged_views(store) == expected_views(facts)
-    assert await read_mark(store, SEALED, start="") == report.sealed_through
+    assert await read_watermark(store, SEALED, start="") == report.sealed_through
 
 
 async def test_a_first_pass_begins_a_window_ago(store: Store) -> None:
@@ -156,10 +156,10 @@ async def test_a_clock_that_goes_back_moves_nothing_back(store: Store) -> None:
     """The watermark and the snapshot only move forward."""
     await store.facts.put_fact(fact(NOW))
     await run_pass(store, now=NOW + 30 * MINUTE, lag_ms=0)
-    mark, before = await read_mark(store, SEALED, start=""), await merged_views(store)
+    mark, before = await read_watermark(store, SEALED, start=""), await merged_views(store)
     report = await run_pass(store, now=NOW + MINUTE, lag_ms=0)
     assert (report.minutes, report.items, report.snapshot) == (0, 0, False)
-    assert await read_mark(store, SEALED, start="") == mark
+    assert await read_watermark(store, SEALED, start="") == mark
     assert await merged_views(store) == before
 
 
@@ -216,7 +216,7 @@ async def test_an_item_that_cannot_be_written_stops_no_other(dynamodb_url: str, 
     assert await merged_views(store) == {key: state for key, state in expected.items() if key not in sessions}
     assert (await snapshot_of(store)).as_of == later
     assert (raised.value.report.snapshot, raised.value.report.sealed_through) == (True, before)
-    assert await read_mark(store, SEALED, start="") == before
+    assert await read_watermark(store, SEALED, start="") == before
     await run_pass(store, now=later, lag_ms=0, step_minutes=3)
     assert await merged_views(store) == expected
 

@@ -11,11 +11,11 @@ from ledger.folds import fold_facts
 from ledger.folds.route_stats import RouteStats
 from ledger.folds.session import Session
 from ledger.folds.spend import Spend
-from ledger.items import Fact, Inference, Started, State
+from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.moments import minute_of
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store.opened import Store
-from rollup.marks import REAPED, move_mark, read_mark
+from rollup.marks import REAPED, move_watermark, read_watermark
 from rollup.passes import run_pass
 from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
 from tests.ledger.make import MINUTE, NOW, fact, inference
@@ -51,14 +51,14 @@ async def test_a_crash_before_any_answer_is_lost(store: Store) -> None:
     closed, [row] = await store.facts.get_inference(one.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending, closed.status, closed.closed_at) == (
-        State.LOST,
+        InferenceState.LOST,
         Ending.ERROR,
         None,
         LATER,
     )
     assert (row.outcome, row.kind, row.closes, row.at, row.n) == (
         Outcome.UNKNOWN,
-        Kind.LOST,
+        FaultKind.LOST,
         Ending.ERROR,
         LATER,
         1,
@@ -94,8 +94,8 @@ async def test_only_missing_rows_are_written(store: Store) -> None:
     _, rows = await store.facts.get_inference(one.inference_id)
     assert rows[0] == replace(failed, inference_id=one.inference_id)
     assert [(row.n, row.kind, row.closes) for row in rows] == [
-        (1, Kind.SERVER_ERROR, None),
-        (2, Kind.LOST, Ending.ERROR),
+        (1, FaultKind.SERVER_ERROR, None),
+        (2, FaultKind.LOST, Ending.ERROR),
     ]
 
 
@@ -108,7 +108,7 @@ async def test_a_crash_between_the_last_two_writes_is_no_loss(
     assert await reaped(store) == ReapReport(minutes=5, completed=1)
     closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
-    assert (closed.state, closed.ending, closed.status, len(rows)) == (State.CLOSED, ending, status, 1)
+    assert (closed.state, closed.ending, closed.status, len(rows)) == (InferenceState.CLOSED, ending, status, 1)
 
 
 async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(store: Store) -> None:
@@ -117,7 +117,7 @@ async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(
     assert (await reaped(store)).lost == 1
     closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
-    assert (closed.state, closed.ending, len(rows)) == (State.LOST, Ending.ERROR, 1)
+    assert (closed.state, closed.ending, len(rows)) == (InferenceState.LOST, Ending.ERROR, 1)
     facts = await facts_at(store, NOW, LATER)
     assert fold_facts(Spend, facts) == Spend(calls=1, attempts=1)
     assert [f.n for f in await store.facts.facts_of_session("amy", "s1")] == [0, 1]
@@ -130,7 +130,7 @@ async def test_a_missing_row_beside_one_that_closes(store: Store) -> None:
     assert await reaped(store) == ReapReport(minutes=5, completed=1)
     closed, rows = await store.facts.get_inference(one.inference_id)
     assert closed is not None
-    assert (closed.state, closed.ending) == (State.CLOSED, Ending.FALLBACK)
+    assert (closed.state, closed.ending) == (InferenceState.CLOSED, Ending.FALLBACK)
     assert [(r.n, r.closes) for r in rows] == [(1, None), (2, Ending.FALLBACK)]
 
 
@@ -157,7 +157,7 @@ async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -
             closed, rows = await store.facts.get_inference(one.inference_id)
             assert closed is not None
             own = [f for f in facts if f.inference_id == one.inference_id]
-            assert closed.state is not State.OPEN
+            assert closed.state is not InferenceState.OPEN
             assert [r.n for r in rows] == [s.n for s in closed.started]
             assert [f.closes for f in own if f.closes] == [closed.ending]
 
@@ -194,7 +194,7 @@ async def test_a_pause_is_caught_up(store: Store) -> None:
     long_after = NOW + 150 * MINUTE
     assert (await reaped(store, long_after)).lost == 1
     trail = minute_of(long_after - LOST_AFTER_MS - LOOK_BACK_MS)
-    assert await read_mark(store, REAPED, start="") == trail
+    assert await read_watermark(store, REAPED, start="") == trail
 
 
 async def test_an_opening_write_that_came_late_is_found(store: Store) -> None:
@@ -208,36 +208,36 @@ async def test_a_short_limit_by_hand_does_not_move_the_mark_ahead(store: Store) 
     """Closing what is open for a second or more, once, leaves the scheduled reaper's work as it was."""
     await opened(store)
     assert (await reap(store, lambda: NOW + 1_000, lost_after_ms=1_000)).lost == 1
-    mark = await read_mark(store, REAPED, start="")
+    mark = await read_watermark(store, REAPED, start="")
     assert mark == minute_of(NOW + 1_000 - LOST_AFTER_MS - LOOK_BACK_MS)
 
 
 async def test_a_reaper_can_begin_earlier_than_its_mark(store: Store) -> None:
     """For days whose views are rebuilt: `since` reads on from there and leaves the mark alone."""
     await reaped(store, LATER + 60 * MINUTE)
-    mark = await read_mark(store, REAPED, start="")
+    mark = await read_watermark(store, REAPED, start="")
     await opened(store)
     assert (await reaped(store, LATER + 60 * MINUTE)).lost == 0
     report = await reap(store, lambda: LATER + 60 * MINUTE, since=minute_of(NOW))
     assert report.lost == 1
-    assert await read_mark(store, REAPED, start="") == mark
+    assert await read_watermark(store, REAPED, start="") == mark
 
 
 async def test_a_mark_only_moves_forward(store: Store) -> None:
     """And many that create it at once agree on one."""
     minutes = ["2026-11-20T13:18", "2026-11-20T13:19"]
-    read = await asyncio.gather(*(read_mark(store, REAPED, start=minutes[n % 2]) for n in range(8)))
+    read = await asyncio.gather(*(read_watermark(store, REAPED, start=minutes[n % 2]) for n in range(8)))
     assert len(set(read)) == 1
-    moved = await asyncio.gather(*(move_mark(store, REAPED, "2026-11-20T14:00") for _ in range(8)))
+    moved = await asyncio.gather(*(move_watermark(store, REAPED, "2026-11-20T14:00") for _ in range(8)))
     assert moved.count(True) == 1
-    assert not await move_mark(store, REAPED, "2026-11-20T13:59")
-    assert await read_mark(store, REAPED, start="") == "2026-11-20T14:00"
+    assert not await move_watermark(store, REAPED, "2026-11-20T13:59")
+    assert await read_watermark(store, REAPED, start="") == "2026-11-20T14:00"
 
 
 async def test_one_that_cannot_be_closed_stops_no_other(dynamodb_url: str, store: Store) -> None:
     """The others are closed, then the error names it. The mark stays before it, so it is tried again."""
     await reaped(store, NOW)
-    mark = await read_mark(store, REAPED, start="")
+    mark = await read_watermark(store, REAPED, start="")
     bad, *others = [await opened(store) for _ in range(4)]
 
     def refuses(item: Mapping[str, Any]) -> bool:
@@ -248,5 +248,5 @@ async def test_one_that_cannot_be_closed_stops_no_other(dynamodb_url: str, store
             await reaped(refusing, LATER + 30 * MINUTE)
     assert raised.value.report.lost == len(others)
     assert await store.facts.open_in_minute(minute_of(NOW)) == [bad.inference_id]
-    assert await read_mark(store, REAPED, start="") == mark
+    assert await read_watermark(store, REAPED, start="") == mark
     assert (await reaped(store, LATER + 60 * MINUTE)).lost == 1

@@ -10,7 +10,7 @@ from ledger.moments import DAY_MS, day_of, minute_start_ms
 from ledger.store.opened import Store
 from ledger.store.records import FACTS_KEPT_S
 from ledger.views import RouteMinute, SpendDay, ViewItem, ViewKey, day_sk, minute_sk
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import run_pass
 from rollup.rebuild import SCOPE_KINDS, rebuild
 from tests.ledger.make import EARLY, MINUTE, fact, traffic
@@ -36,7 +36,7 @@ async def test_a_rebuild_is_what_the_passes_were(
         await run_pass(store, now=at, lag_ms=0)
     ask_known_minutes(monkeypatch, facts)
     async with beside(dynamodb_url, store, views=f"{store.views.name}-new") as new:
-        await read_mark(new, SEALED, start=await read_mark(store, SEALED, start=""))
+        await read_watermark(new, SEALED, start=await read_watermark(store, SEALED, start=""))
         await put_ghost(new, ViewKey(spend_pk("provider", "2026-11"), f"ghost#{YESTERDAY}"), YESTERDAY)
         await put_ghost(new, ViewKey("routes", day_sk(YESTERDAY, "x|y|")), YESTERDAY)
         await put_ghost(new, ViewKey("routes", minute_sk(f"{YESTERDAY}T00:01", "x|y|")), YESTERDAY)
@@ -131,7 +131,7 @@ async def test_without_a_watermark_it_sets_one(store: Store) -> None:
 async def test_what_would_have_expired_is_not_written(store: Store, view: str, days: int, began: str) -> None:
     """Until the instant at which it would be gone it comes back; sessions and spend do in any case."""
     await store.facts.put_fact(fact(EARLY))
-    await read_mark(store, SEALED, start=f"{TODAY}T00:10")
+    await read_watermark(store, SEALED, start=f"{TODAY}T00:10")
     expires = minute_start_ms(f"{TODAY}T{began}") + days * DAY_MS
     for now, is_kept in ((expires - 1, True), (expires, False)):
         await rebuild(store, TODAY, TODAY, now=now)
@@ -162,7 +162,7 @@ async def test_the_oldest_whole_day_is_accepted_until_its_first_fact_expires(sto
     """To the millisecond."""
     oldest = minute_start_ms(f"{TODAY}T00:00")
     expires = oldest + FACTS_KEPT_S * 1000
-    await read_mark(store, SEALED, start=f"{YESTERDAY}T23:59")
+    await read_watermark(store, SEALED, start=f"{YESTERDAY}T23:59")
     assert (await rebuild(store, TODAY, TODAY, now=expires - 1)).days == 1
     with pytest.raises(ValueError, match="the oldest whole day is 2026-11-21"):
         await rebuild(store, TODAY, TODAY, now=expires)

@@ -17,9 +17,9 @@ import pytest
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from ledger import keys
-from ledger.items import Inference, State
+from ledger.items import Inference, InferenceState
 from ledger.moments import now_ms
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store import records
 from ledger.store.opened import Store
 from ledger.store.records import Item
@@ -29,7 +29,7 @@ from local.stack import ROOT, create_tables
 from rollup.reaper import LOST_AFTER_MS, close_lost, reap
 from route.config.file import Config
 from route.recording.recorder import _plain
-from route.settings import Settings
+from route.settings import RouterSettings
 from tests.fakes import Fail
 from tests.ledger.make import NOW, fact, inference
 from tests.route.house import House, build_house, config_document, serving
@@ -73,7 +73,7 @@ async def put(store: Store, *items: Item, now: int = LATER) -> Replay:
 
 
 def closed(opened: Inference, ending: Ending = Ending.OK) -> Inference:
-    return replace(opened, state=State.CLOSED, closed_at=opened.opened_at + 50, ending=ending, status=200)
+    return replace(opened, state=InferenceState.CLOSED, closed_at=opened.opened_at + 50, ending=ending, status=200)
 
 
 def added(opened: Inference, n: int) -> Item:
@@ -105,7 +105,7 @@ def test_an_outage_is_put_back_whole(dynamodb_url: str, caplog: pytest.LogCaptur
         code, printed, complaints = replay(at(house), str(log))
         assert (code, printed, complaints) == (0, "rows: 6 written, 0 there already\n", "")
         inferences, facts = house.inferences(), house.facts()
-        assert {i.state for i in inferences} == {State.CLOSED}
+        assert {i.state for i in inferences} == {InferenceState.CLOSED}
         assert [(i.ending, i.status, len(i.started)) for i in inferences] == [
             (Ending.OK, 200, 1),
             (Ending.FALLBACK, 200, 2),
@@ -130,7 +130,7 @@ def test_an_outage_is_put_back_whole(dynamodb_url: str, caplog: pytest.LogCaptur
 def _totals(house: House) -> tuple[int, int, Decimal]:
     """Session `s` as a router tells it that has not seen any of its calls."""
     config = Config.model_validate(config_document(house.providers, {}))
-    settings = Settings(config, {"env:K": "k"}, *house.tables, dynamodb_url=house.dynamodb_url)
+    settings = RouterSettings(config, {"env:K": "k"}, *house.tables, dynamodb_url=house.dynamodb_url)
     with serving(settings) as url:
         told = replace(house, url=url).session("s")
     return told["calls"], told["errors"], Decimal(told["cost_usd"])
@@ -199,14 +199,19 @@ async def test_an_old_opening_alone_is_closed_at_once(store: Store) -> None:
         assert (done.written, done.lost) == (expected, expected)
     stored, [row] = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
-    assert (stored.state, row.kind, row.at, row.closes) == (State.LOST, Kind.LOST, LATER, Ending.ERROR)
+    assert (stored.state, row.kind, row.at, row.closes) == (
+        InferenceState.LOST,
+        FaultKind.LOST,
+        LATER,
+        Ending.ERROR,
+    )
 
 
 async def test_what_the_reaper_has_closed_stays_and_counts_once(store: Store) -> None:
     """Its row and its ending stand. A further attempt that it did not know of is priced, but ends nothing."""
     opened = inference(attempts=2)
     await store.facts.open_inference(replace(opened, started=opened.started[:1]))
-    assert await close_lost(store, opened.inference_id, lambda: LATER, NOW) is State.LOST
+    assert await close_lost(store, opened.inference_id, lambda: LATER, NOW) is InferenceState.LOST
     stored, [lost] = await store.facts.get_inference(opened.inference_id)
     rows = [
         fact(inference_id=opened.inference_id, n=1, ok=False),
@@ -223,14 +228,16 @@ async def test_a_reaper_that_died_halfway_is_completed(store: Store) -> None:
     """Its row says how the inference ended, so that is how it is closed."""
     opened = inference()
     await store.facts.open_inference(opened)
-    lost = fact(inference_id=opened.inference_id, outcome=Outcome.UNKNOWN, kind=Kind.LOST, closes=Ending.ERROR)
+    lost = fact(
+        inference_id=opened.inference_id, outcome=Outcome.UNKNOWN, kind=FaultKind.LOST, closes=Ending.ERROR
+    )
     await store.facts.put_fact(lost)
     row = fact(inference_id=opened.inference_id, closes=Ending.OK)
     done = await put(store, records.fact_item(row), records.inference_item(closed(opened)))
     assert (done.written, done.there, done.lost) == (0, 2, 1)
     stored, rows = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
-    assert (stored.state, stored.ending, rows) == (State.LOST, Ending.ERROR, [lost])
+    assert (stored.state, stored.ending, rows) == (InferenceState.LOST, Ending.ERROR, [lost])
 
 
 def where(store: Store, url: str) -> argparse.Namespace:

@@ -14,10 +14,10 @@ from ledger.folds.cooldown import Cooldown
 from ledger.folds.route_stats import BACKENDS, RouteStats
 from ledger.folds.tools import ToolEvidence
 from ledger.moments import DAY_MS, day_of, day_start_ms, minute_of
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from ledger.snapshot import Snapshot, add_facts, with_own
 from ledger.store.opened import Store
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import run_pass
 from rollup.snapshot import SNAPSHOT_KEY, _blob, write_snapshot
 from tests.ledger.make import EARLY, MINUTE, NOW, ORIGIN, fact, in_order, traffic
@@ -54,7 +54,7 @@ async def test_each_part_of_the_snapshot_has_its_own_window(store: Store, monkey
     midnight, minute = day_start_ms(day_of(now)), now - now % MINUTE
     facts = [
         fact(midnight - DAY_MS - 1, ok=False, retry_after_ms=3_600_000),
-        fact(midnight - DAY_MS, ok=False, kind=Kind.OUT_OF_MEMORY),
+        fact(midnight - DAY_MS, ok=False, kind=FaultKind.OUT_OF_MEMORY),
         fact(minute - 31 * MINUTE, provider="b", **asked),
         fact(minute - 30 * MINUTE, provider="b", **asked),
         fact(minute - 15 * MINUTE - 1, provider="b", **asked),
@@ -66,7 +66,7 @@ async def test_each_part_of_the_snapshot_has_its_own_window(store: Store, monkey
     ]
     await put_all(store, facts)
     ask_known_minutes(monkeypatch, facts)
-    await read_mark(store, SEALED, start=minute_of(midnight - DAY_MS - 2 * MINUTE))
+    await read_watermark(store, SEALED, start=minute_of(midnight - DAY_MS - 2 * MINUTE))
     await run_pass(store, now=now, lag_ms=0, step_minutes=1_000)
     snapshot = await snapshot_of(store)
     a, b = "acme|small|", "b|small|"

@@ -26,7 +26,7 @@ from route.app import create_app
 from route.config.file import Config
 from route.fleet.fleet import Fleet
 from route.request.auth import digest_of
-from route.settings import Settings
+from route.settings import RouterSettings
 from tests.fakes import Provider
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class House:
 
 
 @contextmanager
-def serving(settings: Settings, app: Starlette | None = None) -> Iterator[str]:
+def serving(settings: RouterSettings, app: Starlette | None = None) -> Iterator[str]:
     """The app on a real socket in a thread of its own."""
     port = free_port()
     served = app or create_app(settings)
@@ -180,7 +180,7 @@ def build_house(
                 await store.views.put_api_key(ApiKey(digest_of(key), caller, tenant=f"{caller}-corp"))
 
         house.at_table(prepare)
-        chosen = Settings(
+        chosen = RouterSettings(
             config=Config.model_validate(config_document(providers, models or {}, **config)),
             secrets={"env:K": "sk-provider"},
             facts_table=tables[0],

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 
 MAX_WAIT_MS = 3_600_000
 """No provider is left alone for longer than an hour because it said so: some say years."""
@@ -28,7 +28,7 @@ class Cooldown:
         waits = fact.retry_after_ms
         return cls(
             wait_until=fact.at + min(waits, MAX_WAIT_MS) if waits else 0,
-            oom_at=fact.at if fact.kind is Kind.OUT_OF_MEMORY else 0,
+            oom_at=fact.at if fact.kind is FaultKind.OUT_OF_MEMORY else 0,
         )
 
     def merge(self, other: Self) -> Self:

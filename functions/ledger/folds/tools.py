@@ -12,7 +12,7 @@ WINDOW_MS = 30 * MINUTE_MS
 MIN_SAMPLES = 20
 
 
-class Answers(NamedTuple):
+class ToolAnswers(NamedTuple):
     """Successful answers to requests that carried tools and allowed calling them, and how many called one."""
 
     all: int
@@ -23,20 +23,20 @@ class Answers(NamedTuple):
 class ToolMinutes:
     """Answers by the first instant (ms) of their minute. A minute that lies a window before the newest is out."""
 
-    minutes: Mapping[int, Answers] = field(default_factory=dict)
+    minutes: Mapping[int, ToolAnswers] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fact: Fact) -> Self:
         # A failed request says nothing about tools, nor one that was told not to call any.
         if not (fact.ok and fact.counts and fact.origin.tools_requested):
             return cls()
-        return cls({fact.at - fact.at % MINUTE_MS: Answers(1, int(fact.tool_calls > 0))})
+        return cls({fact.at - fact.at % MINUTE_MS: ToolAnswers(1, int(fact.tool_calls > 0))})
 
     def merge(self, other: Self) -> Self:
         minutes = dict(self.minutes)
         for start, more in other.minutes.items():
-            had = minutes.get(start, Answers(0, 0))
-            minutes[start] = Answers(had.all + more.all, had.calling + more.calling)
+            had = minutes.get(start, ToolAnswers(0, 0))
+            minutes[start] = ToolAnswers(had.all + more.all, had.calling + more.calling)
         oldest = max(minutes, default=0) - WINDOW_MS
         return type(self)({start: answers for start, answers in minutes.items() if start >= oldest})
 
@@ -50,7 +50,7 @@ class ToolMinutes:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Self:
-        return cls({int(start): Answers(*answers) for start, answers in packed.items()})
+        return cls({int(start): ToolAnswers(*answers) for start, answers in packed.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from aiodynamo.expressions import F, HashKey, RangeKey
 
 from ledger import keys
-from ledger.items import Fact, Inference, Started, State
+from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.outcomes import Ending
 from ledger.store import records
 from ledger.store.connection import Connection
@@ -53,14 +53,20 @@ class FactsTable:
             return True
         # Refused for one of two reasons, which the item tells apart: a first write may have landed unanswered.
         inference, _ = await self.get_inference(inference_id)
-        return inference is not None and inference.state is State.OPEN and started in inference.started
+        return inference is not None and inference.state is InferenceState.OPEN and started in inference.started
 
     async def put_fact(self, fact: Fact) -> bool:
         """An attempt has ended. False when its row is there already."""
         return await self._put_new(records.fact_item(fact))
 
     async def close_inference(
-        self, inference_id: str, *, at: int, ending: Ending, status: int | None, state: State = State.CLOSED
+        self,
+        inference_id: str,
+        *,
+        at: int,
+        ending: Ending,
+        status: int | None,
+        state: InferenceState = InferenceState.CLOSED,
     ) -> bool:
         """Its last write. False when somebody has closed it before."""
         update = (
@@ -73,7 +79,9 @@ class FactsTable:
         )
         return await self._update_open(inference_id, update)
 
-    async def close_with_fact(self, fact: Fact, *, started: int, status: int | None, state: State) -> bool:
+    async def close_with_fact(
+        self, fact: Fact, *, started: int, status: int | None, state: InferenceState
+    ) -> bool:
         """Its last write, where no attempt's row says how it ended: it does so itself, by a fact with n = 0.
 
         `fact.closes` is the ending; `started` how many attempts were seen. False when another one has begun
@@ -116,7 +124,7 @@ class FactsTable:
 
     async def _update_open(self, inference_id: str, update: Any, unchanged: Any = None) -> bool:
         key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
-        is_open = F("state").equals(str(State.OPEN))
+        is_open = F("state").equals(str(InferenceState.OPEN))
         condition = is_open & unchanged if unchanged else is_open
         return await self.connection.update(self.name, key, update, condition) is not None
 

@@ -14,8 +14,8 @@ from ledger.items import (
     ApiKey,
     Fact,
     Inference,
+    InferenceState,
     Started,
-    State,
     pack_fact,
     pack_notes,
     pack_origin,
@@ -74,7 +74,7 @@ def inference_item(inference: Inference) -> Item:
         "started": [pack_started(s) for s in inference.started],
         "expires_at": _expires(inference.opened_at),
     }
-    if inference.state is State.OPEN:
+    if inference.state is InferenceState.OPEN:
         item |= {"by_minute": keys.open_minute(inference.inference_id, inference.opened_at)}
         item |= {"at": inference.opened_at}
     else:
@@ -91,7 +91,7 @@ def item_inference(item: Item) -> Inference:
         opened_at=item["opened_at"],
         plan=item["plan"],
         started=tuple(Started(**s) for s in item["started"]),
-        state=State(item["state"]),
+        state=InferenceState(item["state"]),
         closed_at=item.get("closed_at"),
         ending=Ending(ending) if ending else None,
         status=item.get("status"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from route.calling.classify import Verdict
+from route.calling.classify import Failure
 from route.config.routes import Route
 from route.dialects.base import Reader
 from route.request.translation import Translation
@@ -24,7 +24,7 @@ class Attempt:
     unsent: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
-    verdict: Verdict | None = None
+    failure: Failure | None = None
 
     @property
     def dropped(self) -> tuple[str, ...]:

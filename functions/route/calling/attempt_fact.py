@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from ledger.items import Fact
 from ledger.money import ZERO, usd
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.prices import Cost, cost_of
 from ledger.usage import Usage
 from route.answering.sink import CallerGone
@@ -26,7 +26,7 @@ MAX_DROPPED_CHARS = 600
 def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
     reader, model = attempt.reader, attempt.route.model
     usage, estimated, cost = _bill(attempt, request)
-    kind = attempt.verdict.kind if attempt.verdict else None
+    kind = attempt.failure.kind if attempt.failure else None
     return Fact(
         inference_id=inference_id,
         n=attempt.n,
@@ -40,7 +40,7 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         wire_model=model.on_wire,
         # Said again only where it is another: every byte of a fact is stored three times.
         served_model="" if reader.served_model == model.on_wire else storable(reader.served_model),
-        kind=Kind.CANCELLED if isinstance(attempt.error, CallerGone) else kind,
+        kind=FaultKind.CANCELLED if isinstance(attempt.error, CallerGone) else kind,
         http_status=attempt.http_status,
         latency_ms=attempt.latency_ms,
         ttft_ms=attempt.ttft_ms,
@@ -60,7 +60,7 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
 
 def _retry_after_ms(attempt: Attempt) -> int | None:
     """How long the provider asked to be left alone."""
-    wait_s = attempt.verdict.retry_after_s if attempt.verdict else None
+    wait_s = attempt.failure.retry_after_s if attempt.failure else None
     return None if wait_s is None else round(min(wait_s, MAX_WAIT_S) * 1000)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ledger.items import Fact, Started
 from ledger.moments import now_ms
-from ledger.outcomes import Ending, Kind
+from ledger.outcomes import Ending, FaultKind
 from route.calling.attempt import Attempt
 from route.calling.attempt_fact import fact_of
 from route.calling.call import Exchange, HeadersOf, conclude, run_attempt
@@ -14,7 +14,7 @@ from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.errors import ApiError, ChainExhausted, StoreUnavailable
 from route.planning.plan import Plan
 from route.providers.base import Refused, Unreachable
-from route.providers.error_body import Said, said
+from route.providers.error_body import ErrorBody, read_error_body
 from route.request.translation import Translation
 
 log = logging.getLogger("warmroute.route")
@@ -26,7 +26,7 @@ MIN_ATTEMPT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ChainOutcome:
     """What came of a plan: the last attempt, how the inference ended, and the error for the caller, if any.
 
     `own_words`: the provider's own error body, which goes to the caller as it came.
@@ -38,7 +38,7 @@ class Served:
     own_words: bytes | None = None
 
 
-async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> Served:
+async def attempt_all(plan: Plan, exchange: Exchange, headers_of: HeadersOf) -> ChainOutcome:
     """Tries the routes in order until one serves, or none can any more. Every call leaves its fact behind.
 
     A stream's head goes to the caller with its first content; everything else is the caller's of this function.
@@ -75,11 +75,11 @@ class _Try:
 
 
 def _translation(plan: Plan, route: Route, exchange: Exchange) -> Translation:
-    translation = plan.translator.to(route.provider, route.model, route.able)
+    translation = plan.translator.to(route.provider, route.model, route.capabilities)
     assert translation is not None  # noqa: S101 - no route is planned that cannot be told
     if translation.dialect.name not in exchange.providers[route.provider.name].unspoken:
         return translation
-    return plan.translator.instead(translation, route.provider, route.model, route.able) or translation
+    return plan.translator.instead(translation, route.provider, route.model, route.capabilities) or translation
 
 
 def _begin(number: int, to_try: _Try, plan: Plan) -> Attempt:
@@ -96,15 +96,17 @@ def _learn(attempt: Attempt, exchange: Exchange) -> None:
 
 def _worth_trying(attempt: Attempt, waiting: list[_Try], exchange: Exchange, plan: Plan) -> list[_Try]:
     """The routes that may still do better; none after a success, or once the caller has seen content."""
-    verdict = attempt.verdict
-    if verdict is None or exchange.sink.started or exchange.sink.gone or exchange.time_left_s < MIN_ATTEMPT_S:
+    failure = attempt.failure
+    if failure is None or exchange.sink.started or exchange.sink.gone or exchange.time_left_s < MIN_ATTEMPT_S:
         return []
-    if verdict.kind is Kind.CONTEXT_OVERFLOW:
+    if failure.kind is FaultKind.CONTEXT_OVERFLOW:
         return [each for each in waiting if _is_larger(each.route, attempt.route)]
     if again := _in_another_dialect(attempt, plan):
         return [again, *waiting]
-    filtered_on = verdict.kind is Kind.CONTENT_FILTER and exchange.request.choice.profile.content_filter == "next"
-    return waiting if verdict.next or filtered_on else []
+    filtered_on = (
+        failure.kind is FaultKind.CONTENT_FILTER and exchange.request.choice.profile.content_filter == "next"
+    )
+    return waiting if failure.next or filtered_on else []
 
 
 def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
@@ -117,7 +119,7 @@ def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
         return None
     if tried.dialect is not plan.translator.request.dialect or _is_about_the_model(attempt):
         return None
-    instead = plan.translator.instead(tried, route.provider, route.model, route.able)
+    instead = plan.translator.instead(tried, route.provider, route.model, route.capabilities)
     if instead is None:
         return None
     fix = f"dialects: [{instead.dialect.name}]"
@@ -127,13 +129,13 @@ def _in_another_dialect(attempt: Attempt, plan: Plan) -> _Try | None:
 
 def _is_about_the_model(attempt: Attempt) -> bool:
     """Whether the provider knows the path, and not the model, which it would say again in another dialect."""
-    words = said(_own_words(attempt.error))
+    words = read_error_body(_own_words(attempt.error))
     return words.code == "model_not_found" or attempt.route.model.on_wire in words.message
 
 
 def _is_larger(route: Route, than: Route) -> bool:
     """A larger context, or one that nobody knows."""
-    ours, theirs = route.able.context_tokens, than.able.context_tokens
+    ours, theirs = route.capabilities.context_tokens, than.capabilities.context_tokens
     return ours is None or theirs is None or ours > theirs
 
 
@@ -143,40 +145,40 @@ def _ending(attempt: Attempt, exchange: Exchange) -> Ending:
     return Ending.OK if attempt.n == 1 else Ending.FALLBACK
 
 
-def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> Served:
+def _served(attempt: Attempt, ending: Ending, exchange: Exchange) -> ChainOutcome:
     """With the error that the caller gets: the provider's own words, a broken stream's end, or the whole story."""
-    verdict, facts = attempt.verdict, exchange.capture.facts
-    if verdict is None or ending is Ending.CANCELLED:
-        return Served(attempt, ending)
+    failure, facts = attempt.failure, exchange.capture.facts
+    if failure is None or ending is Ending.CANCELLED:
+        return ChainOutcome(attempt, ending)
     if isinstance(attempt.error, ApiError):
-        return Served(attempt, ending, attempt.error)
+        return ChainOutcome(attempt, ending, attempt.error)
     if exchange.sink.started:
         why = "the connection to the provider broke" if isinstance(attempt.error, Unreachable) else attempt.error
         message = f"The stream was interrupted: {why}. What came before is incomplete."
-        return Served(attempt, ending, ApiError(verdict.status, "stream_interrupted", message))
-    if len(facts) > 1 and all(fact.kind is Kind.AUTH for fact in facts):
+        return ChainOutcome(attempt, ending, ApiError(failure.status, "stream_interrupted", message))
+    if len(facts) > 1 and all(fact.kind is FaultKind.AUTH for fact in facts):
         log.warning("chain-uniform-auth-failure", extra={"inference_id": exchange.capture.inference.inference_id})
     rows = [_told(fact) for fact in facts]
-    error = ChainExhausted(verdict.status, str(verdict.kind), rows, verdict.retry_after_s)
+    error = ChainExhausted(failure.status, str(failure.kind), rows, failure.retry_after_s)
     own_words = _own_words(attempt.error)
-    words = said(own_words)
+    words = read_error_body(own_words)
     # A request that is too long for every route is the request's fault in the end.
-    if verdict.next and verdict.kind is not Kind.CONTEXT_OVERFLOW:
+    if failure.next and failure.kind is not FaultKind.CONTEXT_OVERFLOW:
         log.warning("chain-exhausted", extra={"inference_id": facts[0].inference_id, "attempts": rows})
         # To the caller only: a provider may quote the request, and no log may.
         fault = str(attempt.error) if isinstance(attempt.error, BadAnswer) else None
         error.detail["provider_message"] = words.message[:MAX_MESSAGE] or fault
-        return Served(attempt, ending, error)
+        return ChainOutcome(attempt, ending, error)
     if words.in_envelope and attempt.translation.dialect is exchange.request.dialect:
-        return Served(attempt, ending, error, own_words)
-    return Served(attempt, ending, _retold(words, error, verdict.kind))
+        return ChainOutcome(attempt, ending, error, own_words)
+    return ChainOutcome(attempt, ending, _retold(words, error, failure.kind))
 
 
-_CODES = {Kind.CONTEXT_OVERFLOW: "context_length_exceeded", Kind.CONTENT_FILTER: "content_filter"}
+_CODES = {FaultKind.CONTEXT_OVERFLOW: "context_length_exceeded", FaultKind.CONTENT_FILTER: "content_filter"}
 """By which agents of one vendor tell what to do next, where the provider is of another that has no codes."""
 
 
-def _retold(words: Said, error: ApiError, kind: Kind) -> ApiError:
+def _retold(words: ErrorBody, error: ApiError, kind: FaultKind) -> ApiError:
     """The provider's own error in an envelope that the caller's SDK can read."""
     if not words.message:
         return error

@@ -15,10 +15,10 @@ from pathlib import Path
 import aiohttp
 
 from ledger.moments import now_ms
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from route.answering.sink import CallerGone, Sink
 from route.calling.attempt import Attempt
-from route.calling.classify import FAULTS, Verdict, classify
+from route.calling.classify import FAULTS, Failure, classify
 from route.calling.upstream import call
 from route.dialects.sse import KEEPALIVE
 from route.errors import ApiError
@@ -99,9 +99,9 @@ def conclude(attempt: Attempt) -> None:
     if isinstance(attempt.error, Refused):
         attempt.http_status = attempt.error.status
     if isinstance(attempt.error, ApiError):
-        attempt.verdict = Verdict(Kind.INTERNAL, next=False, status=attempt.error.status)
+        attempt.failure = Failure(FaultKind.INTERNAL, next=False, status=attempt.error.status)
     elif attempt.error is not None and not isinstance(attempt.error, CallerGone):
-        attempt.verdict = classify(attempt.error, attempt.ended_at)
+        attempt.failure = classify(attempt.error, attempt.ended_at)
 
 
 def _place(error: BaseException) -> str:

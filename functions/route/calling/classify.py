@@ -11,37 +11,37 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from route.dialects.base import BadAnswer, ErrorInAnswer, dump
 from route.providers.base import Refused, TooSlow, Unreachable, UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Failure:
     """What a failed attempt means. `status` is what the caller gets when nothing else serves."""
 
-    kind: Kind
+    kind: FaultKind
     next: bool
     status: int
     http_status: int | None = None
     retry_after_s: float | None = None
 
 
-BY_STATUS: dict[int, tuple[Kind, bool]] = {
-    400: (Kind.INVALID_REQUEST, False),
-    401: (Kind.AUTH, True),
-    402: (Kind.PAYMENT_REQUIRED, True),
-    403: (Kind.AUTH, True),
-    404: (Kind.MODEL_NOT_FOUND, True),
-    405: (Kind.MODEL_NOT_FOUND, True),
-    408: (Kind.TIMEOUT, True),
-    413: (Kind.INVALID_REQUEST, False),
-    422: (Kind.INVALID_REQUEST, False),
-    425: (Kind.SERVER_ERROR, True),
-    429: (Kind.RATE_LIMITED, True),
-    503: (Kind.OVERLOADED, True),
-    504: (Kind.TIMEOUT, True),
-    529: (Kind.OVERLOADED, True),
+BY_STATUS: dict[int, tuple[FaultKind, bool]] = {
+    400: (FaultKind.INVALID_REQUEST, False),
+    401: (FaultKind.AUTH, True),
+    402: (FaultKind.PAYMENT_REQUIRED, True),
+    403: (FaultKind.AUTH, True),
+    404: (FaultKind.MODEL_NOT_FOUND, True),
+    405: (FaultKind.MODEL_NOT_FOUND, True),
+    408: (FaultKind.TIMEOUT, True),
+    413: (FaultKind.INVALID_REQUEST, False),
+    422: (FaultKind.INVALID_REQUEST, False),
+    425: (FaultKind.SERVER_ERROR, True),
+    429: (FaultKind.RATE_LIMITED, True),
+    503: (FaultKind.OVERLOADED, True),
+    504: (FaultKind.TIMEOUT, True),
+    529: (FaultKind.OVERLOADED, True),
 }
 
 BY_ERROR_TYPE: dict[str, int] = {
@@ -89,7 +89,7 @@ _SECONDS_IN = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _QUESTIONABLE = frozenset({400, 413, 422})
 
 
-def classify(error: Exception, now_ms: int) -> Verdict:
+def classify(error: Exception, now_ms: int) -> Failure:
     """The verdict on anything that `upstream.call` or a reader raises."""
     match error:
         case Refused():
@@ -99,11 +99,11 @@ def classify(error: Exception, now_ms: int) -> Verdict:
         case TooSlow():
             # A route that had the last second of a request is not slow for that.
             is_last = error.deadline == "request"
-            return Verdict(Kind.OUT_OF_TIME if is_last else Kind.TIMEOUT, not is_last, 504)
+            return Failure(FaultKind.OUT_OF_TIME if is_last else FaultKind.TIMEOUT, not is_last, 504)
         case Unreachable():
-            return Verdict(Kind.NETWORK, True, 502)
+            return Failure(FaultKind.NETWORK, True, 502)
         case BadAnswer():
-            return Verdict(Kind.BAD_ANSWER, True, 502)
+            return Failure(FaultKind.BAD_ANSWER, True, 502)
     raise error
 
 
@@ -111,38 +111,38 @@ FAULTS = (UpstreamError, BadAnswer, ErrorInAnswer)
 """What an attempt may end in without being our own bug."""
 
 
-def _refused(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Verdict:
+def _refused(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Failure:
     wording = body.decode("utf-8", "replace")
     kind, onwards = BY_STATUS.get(status) or _by_class(status)
     if status in _QUESTIONABLE and _FILTERED.search(wording):
-        kind, onwards = Kind.CONTENT_FILTER, False
+        kind, onwards = FaultKind.CONTENT_FILTER, False
     elif status in _QUESTIONABLE and _OVERFLOW.search(wording):
-        kind, onwards = Kind.CONTEXT_OVERFLOW, True
+        kind, onwards = FaultKind.CONTEXT_OVERFLOW, True
     elif status >= 500 and _OUT_OF_MEMORY.search(wording):
-        kind = Kind.OUT_OF_MEMORY
+        kind = FaultKind.OUT_OF_MEMORY
     answer_status = status if status >= 400 else 502
     # Quotas are told in every answer, whatever it is about: only one that refuses for a quota means them.
-    wait_s = retry_after_s if kind is Kind.RATE_LIMITED else asked_wait_s
-    return Verdict(kind, onwards, answer_status, status, wait_s(headers, now_ms))
+    wait_s = retry_after_s if kind is FaultKind.RATE_LIMITED else asked_wait_s
+    return Failure(kind, onwards, answer_status, status, wait_s(headers, now_ms))
 
 
-def _by_class(status: int) -> tuple[Kind, bool]:
+def _by_class(status: int) -> tuple[FaultKind, bool]:
     """Of a status that has no row of its own."""
     if status < 400:
         # A redirect is no answer that we would follow with a key in hand.
-        return Kind.BAD_ANSWER, True
-    return (Kind.SERVER_ERROR, True) if status >= 500 else (Kind.INVALID_REQUEST, False)
+        return FaultKind.BAD_ANSWER, True
+    return (FaultKind.SERVER_ERROR, True) if status >= 500 else (FaultKind.INVALID_REQUEST, False)
 
 
-def _in_answer(document: Mapping[str, Any], now_ms: int) -> Verdict:
+def _in_answer(document: Mapping[str, Any], now_ms: int) -> Failure:
     said = document.get("error")
     error: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
     code = error.get("code")
     named = BY_ERROR_TYPE.get(str(error.get("type"))) or BY_ERROR_TYPE.get(str(code))
     number = int(code) if isinstance(code, str) and _THREE_DIGITS.fullmatch(code) else code
     status = number if isinstance(number, int) and 400 <= number < 600 else named or 500
-    verdict = _refused(status, {}, dump(document), now_ms)
-    return Verdict(verdict.kind, verdict.next, verdict.status, 200)
+    failure = _refused(status, {}, dump(document), now_ms)
+    return Failure(failure.kind, failure.next, failure.status, 200)
 
 
 def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:

@@ -63,7 +63,7 @@ class CapabilityRule(Capabilities):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedCapabilities:
     """Every flag of one model; None is unknown."""
 
     tools: bool | None = None
@@ -80,7 +80,7 @@ class Resolved:
     max_output_tokens: int | None = None
 
 
-FLAGS = tuple(field.name for field in fields(Resolved))
+FLAGS = tuple(field.name for field in fields(ResolvedCapabilities))
 
 _VENDORS = (
     "ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot|nvidia|openai|qwen|writer|zai"
@@ -90,7 +90,7 @@ _BEDROCK = re.compile(rf"(?:[a-z-]+\.)?(?P<vendor>{_VENDORS})\.(?P<tail>.+)")
 
 def capabilities_of(
     kind: str, model: str, wire_model: str, own: Capabilities, rules: Iterable[CapabilityRule] = ()
-) -> Resolved:
+) -> ResolvedCapabilities:
     """Of one model of a provider of this kind. `own`: the model's entry; `rules`: the user's, in order."""
     return _resolved(kind, model, wire_model, own, tuple(rules))
 
@@ -98,11 +98,11 @@ def capabilities_of(
 @lru_cache(maxsize=4096)
 def _resolved(
     kind: str, model: str, wire_model: str, own: Capabilities, rules: tuple[CapabilityRule, ...]
-) -> Resolved:
+) -> ResolvedCapabilities:
     names = {name for given in (model, wire_model) for name in _names(given)}
     fitting = (rule for rule in (*rules, *load_bundled()) if rule.kind in (None, kind) and _fits(rule, names))
     said: list[Capabilities] = [own, *fitting]
-    return Resolved(**{flag: _first(flag, said) for flag in FLAGS})
+    return ResolvedCapabilities(**{flag: _first(flag, said) for flag in FLAGS})
 
 
 def _first(flag: str, said: Sequence[Capabilities]) -> Any:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from ledger.items import ApiKey
 from ledger.routes import route_key
-from route.config.capabilities import CapabilityRule, Resolved, capabilities_of
+from route.config.capabilities import CapabilityRule, ResolvedCapabilities, capabilities_of
 from route.config.file import Config, ModelConfig, ProviderConfig
 from route.digests import digest
 
@@ -17,7 +17,7 @@ class Route:
 
     provider: ProviderConfig
     model: ModelConfig
-    able: Resolved = field(default_factory=Resolved)
+    capabilities: ResolvedCapabilities = field(default_factory=ResolvedCapabilities)
 
     @cached_property
     def key(self) -> str:
@@ -31,7 +31,7 @@ class Route:
     def setup(self) -> str:
         """A digest of all that is configured of it and may decide something."""
         rules = self.provider.model_dump(mode="json", include=_PROVIDER_RULES)
-        return digest([rules, self.model.model_dump(mode="json"), asdict(self.able)])
+        return digest([rules, self.model.model_dump(mode="json"), asdict(self.capabilities)])
 
 
 _PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"}
@@ -47,11 +47,13 @@ def _route(name: str, config: Config) -> Route:
     route: Route | None = config.made.get(name)
     # A copy of a config with other parts begins with what was made of the first.
     if route is None or route.provider is not provider or route.model is not model:
-        route = config.made[name] = Route(provider, model, _able(provider, model, config.capabilities))
+        route = config.made[name] = Route(provider, model, _capabilities(provider, model, config.capabilities))
     return route
 
 
-def _able(provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Resolved:
+def _capabilities(
+    provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]
+) -> ResolvedCapabilities:
     """What is known of a model: what its own entry says weighs most."""
     known = capabilities_of(provider.kind, model.model, model.on_wire, model.capabilities, rules)
     return replace(

@@ -14,7 +14,7 @@ from ledger.money import text
 from ledger.prices import CACHE_READ_FACTOR
 from route.decision import estimates
 from route.decision.gates import DIAL_STEP, GATES, SOFT, Floor, floor_of, reasons_of
-from route.decision.inputs import Known, Survey, packed
+from route.decision.inputs import Candidate, DecisionInputs, packed
 from route.decision.ordering import WarmRoute, arranged, base_order, expected_usd
 from route.digests import digest
 
@@ -34,7 +34,7 @@ NUMBERS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CandidateVerdict:
     """What was decided of one candidate. Amounts are exact dollars.
 
     `set_aside`: the soft reason of a route that is tried all the same, for want of any other.
@@ -58,51 +58,53 @@ class Decision:
     """
 
     order: tuple[int, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CandidateVerdict, ...]
     rule_fired: str
     ruleset_hash: str
     floor: Floor
 
 
-def decide(survey: Survey) -> Decision:
+def decide(inputs: DecisionInputs) -> Decision:
     """The decision that follows from a survey."""
-    candidates = survey.candidates
-    reasons = [reasons_of(known, survey) for known in candidates]
-    open_ = [known for known, why in zip(candidates, reasons, strict=True) if not why]
-    soft = [known for known, why in zip(candidates, reasons, strict=True) if why and SOFT.issuperset(why)]
-    base = base_order(survey)
+    candidates = inputs.candidates
+    reasons = [reasons_of(candidate, inputs) for candidate in candidates]
+    open_ = [candidate for candidate, why in zip(candidates, reasons, strict=True) if not why]
+    soft = [candidate for candidate, why in zip(candidates, reasons, strict=True) if why and SOFT.issuperset(why)]
+    base = base_order(inputs)
     if open_:
-        first, rules, warm = arranged(survey, base(open_))
+        first, rules, warm = arranged(inputs, base(open_))
         order = [*first, *base(soft)]
     else:
         # Evidence alone refuses no request: all that it spoke against are tried as if it had not.
         order, rules, warm = base(soft), ["set_aside"] if soft else [], None
-    if survey.asked.one_route:
+    if inputs.needs.one_route:
         order = order[:1]  # the next would say that it knows nothing of it, and hide what the first has said
-    if any(known.probe for known in candidates):
+    if any(candidate.probe for candidate in candidates):
         rules.append("probe")
     aside = not open_
     verdicts = tuple(
-        _verdict(known, why[0] if why else None, survey, warm, aside=aside and known in soft)
-        for known, why in zip(candidates, reasons, strict=True)
+        _verdict(candidate, why[0] if why else None, inputs, warm, aside=aside and candidate in soft)
+        for candidate, why in zip(candidates, reasons, strict=True)
     )
-    places = {known.route: place for place, known in enumerate(candidates)}
+    places = {candidate.route: place for place, candidate in enumerate(candidates)}
     return Decision(
-        tuple(places[known.route] for known in order),
+        tuple(places[candidate.route] for candidate in order),
         verdicts,
-        "+".join((survey.rules.fired, *rules)),
-        ruleset_hash(survey),
-        floor_of(survey.rules),
+        "+".join((inputs.rules.fired, *rules)),
+        ruleset_hash(inputs),
+        floor_of(inputs.rules),
     )
 
 
-def _verdict(known: Known, reason: str | None, survey: Survey, warm: WarmRoute | None, *, aside: bool) -> Verdict:
-    hot = warm if warm and warm.route == known.route else None
-    expected = expected_usd(known, survey)
-    return Verdict(
+def _verdict(
+    candidate: Candidate, reason: str | None, inputs: DecisionInputs, warm: WarmRoute | None, *, aside: bool
+) -> CandidateVerdict:
+    hot = warm if warm and warm.route == candidate.route else None
+    expected = expected_usd(candidate, inputs)
+    return CandidateVerdict(
         reason=None if aside else reason,
         set_aside=reason if aside else None,
-        projected_usd=text(estimates.cost_usd(known, survey.asked)),
+        projected_usd=text(estimates.cost_usd(candidate, inputs.needs)),
         expected_usd=None if expected is None else text(_rounded(expected)),
         stay_usd=text(hot.stay_usd) if hot else None,
         leave_usd=text(hot.leave_usd) if hot else None,
@@ -115,39 +117,39 @@ def _rounded(amount: Fraction) -> Decimal:
     return Decimal(round(amount * 10**12)).scaleb(-12)
 
 
-def ruleset_hash(survey: Survey) -> str:
+def ruleset_hash(inputs: DecisionInputs) -> str:
     """Over every rule and number that took part: two decisions with one hash were made by the same rules.
 
     The request, the views and the clock are no rules: they are stored beside it.
     """
-    routes = [[known.route, known.setup] for known in survey.candidates]
+    routes = [[candidate.route, candidate.setup] for candidate in inputs.candidates]
     ruleset = {
         "gates": [reason for reason, _ in GATES],
         "soft": sorted(SOFT),
         "numbers": NUMBERS,
-        "rules": packed(survey.rules),
-        "routes": routes if survey.rules.order == "static" else sorted(routes),
+        "rules": packed(inputs.rules),
+        "routes": routes if inputs.rules.order == "static" else sorted(routes),
     }
     return digest(ruleset, 16)
 
 
-def with_probe(survey: Survey, route: str) -> Survey:
+def with_probe(inputs: DecisionInputs, route: str) -> DecisionInputs:
     """The same, where this request may probe a route that has rested."""
-    candidates = tuple(replace(k, probe=k.route == route) for k in survey.candidates)
-    return replace(survey, candidates=candidates)
+    candidates = tuple(replace(k, probe=k.route == route) for k in inputs.candidates)
+    return replace(inputs, candidates=candidates)
 
 
-def to_be_tried(survey: Survey) -> list[str]:
+def to_be_tried(inputs: DecisionInputs) -> list[str]:
     """Routes that one request at a time may try in the first place: those that have rested long enough, and in the
     order `fastest` those that nobody has measured lately. None for a request that only one route can serve.
     """
-    if survey.asked.one_route:
+    if inputs.needs.one_route:
         return []
-    return [known.route for known in survey.candidates if _is_untried(known, survey)]
+    return [candidate.route for candidate in inputs.candidates if _is_untried(candidate, inputs)]
 
 
-def _is_untried(known: Known, survey: Survey) -> bool:
-    if survey.now < max(known.wait_until, known.rest_until):
+def _is_untried(candidate: Candidate, inputs: DecisionInputs) -> bool:
+    if inputs.now < max(candidate.wait_until, candidate.rest_until):
         return False
-    is_rested = survey.rules.health == "skip" and known.health != "healthy"
-    return is_rested or (survey.rules.order == "fastest" and known.latency_ms is None)
+    is_rested = inputs.rules.health == "skip" and candidate.health != "healthy"
+    return is_rested or (inputs.rules.order == "fastest" and candidate.latency_ms is None)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from ledger.money import tokens_cost
-from route.decision.inputs import Asked, Known
+from route.decision.inputs import Candidate, RequestNeeds
 
 RESERVED_OUTPUT_TOKENS = 1024
 """What is reserved for an answer whose caller set no limit."""
@@ -16,35 +16,35 @@ UNKNOWN_IS_LAST = Fraction(10**12)
 """Instead of an unknown or endless figure in a sort: more dollars than any request can cost."""
 
 
-def price_sum(known: Known) -> Fraction | None:
+def price_sum(candidate: Candidate) -> Fraction | None:
     """Input and output price together, in dollars per million tokens."""
-    if known.input_per_mtok is None or known.output_per_mtok is None:
+    if candidate.input_per_mtok is None or candidate.output_per_mtok is None:
         return None
-    return Fraction(known.input_per_mtok) + Fraction(known.output_per_mtok)
+    return Fraction(candidate.input_per_mtok) + Fraction(candidate.output_per_mtok)
 
 
-def cost_usd(known: Known, asked: Asked, cached_tokens: int = 0) -> Decimal | None:
+def cost_usd(candidate: Candidate, needs: RequestNeeds, cached_tokens: int = 0) -> Decimal | None:
     """Estimated input and reserved output; of the input `cached_tokens` are read from the prompt cache."""
-    if known.input_per_mtok is None or known.output_per_mtok is None:
+    if candidate.input_per_mtok is None or candidate.output_per_mtok is None:
         return None
-    cached = min(cached_tokens, asked.input_tokens)
-    read = known.cache_read_per_mtok or known.input_per_mtok
+    cached = min(cached_tokens, needs.input_tokens)
+    read = candidate.cache_read_per_mtok or candidate.input_per_mtok
     return (
-        tokens_cost(asked.input_tokens - cached, Decimal(known.input_per_mtok))
+        tokens_cost(needs.input_tokens - cached, Decimal(candidate.input_per_mtok))
         + tokens_cost(cached, Decimal(read))
-        + tokens_cost(asked.output_tokens, Decimal(known.output_per_mtok))
+        + tokens_cost(needs.output_tokens, Decimal(candidate.output_per_mtok))
     )
 
 
-def expected_usd(known: Known, asked: Asked, cached_tokens: int = 0) -> Fraction | None:
+def expected_usd(candidate: Candidate, needs: RequestNeeds, cached_tokens: int = 0) -> Fraction | None:
     """The cost of one answer when failures are paid for too: cost over success rate.
 
     None where the price is unknown, or where nothing has succeeded. Without evidence a route is taken at its word,
     and so is one that is tried anew.
     """
-    cost = cost_usd(known, asked, cached_tokens)
+    cost = cost_usd(candidate, needs, cached_tokens)
     if cost is None:
         return None
-    if known.count < ENOUGH_ATTEMPTS or known.probe:
+    if candidate.count < ENOUGH_ATTEMPTS or candidate.probe:
         return Fraction(cost)
-    return Fraction(cost) * known.count / known.successes if known.successes else None
+    return Fraction(cost) * candidate.count / candidate.successes if candidate.successes else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from route.decision.estimates import cost_usd
-from route.decision.inputs import Known, Rules, Survey
+from route.decision.inputs import Candidate, DecisionInputs, Rules
 
 DIAL_STEP = 0.10
 
@@ -17,8 +17,8 @@ class Floor:
     quality: float | None = None
     stopped_by: str | None = None
 
-    def clears(self, known: Known) -> bool:
-        return self.quality is None or (known.quality is not None and known.quality >= self.quality)
+    def clears(self, candidate: Candidate) -> bool:
+        return self.quality is None or (candidate.quality is not None and candidate.quality >= self.quality)
 
 
 def floor_of(rules: Rules) -> Floor:
@@ -35,40 +35,40 @@ def floor_of(rules: Rules) -> Floor:
     return Floor(held, None if held == moved else "floor_bounds")
 
 
-Gate = Callable[[Known, Survey], bool]
+Gate = Callable[[Candidate, DecisionInputs], bool]
 
 
 def _lacks(what: str) -> Gate:
-    return lambda known, _: what in known.lacks
+    return lambda candidate, _: what in candidate.lacks
 
 
-def _too_dear(known: Known, survey: Survey) -> bool:
-    cap = survey.rules.request_cap_usd
-    projected = cost_usd(known, survey.asked)
+def _too_dear(candidate: Candidate, inputs: DecisionInputs) -> bool:
+    cap = inputs.rules.request_cap_usd
+    projected = cost_usd(candidate, inputs.needs)
     return cap is not None and projected is not None and projected > Decimal(cap)
 
 
-def _no_price(known: Known, survey: Survey) -> bool:
+def _no_price(candidate: Candidate, inputs: DecisionInputs) -> bool:
     """A price that nobody knows can be held to no limit: it is never $0."""
-    return not known.is_priced and (known.hard_budget or survey.rules.request_cap_usd is not None)
+    return not candidate.is_priced and (candidate.hard_budget or inputs.rules.request_cap_usd is not None)
 
 
-def _too_slow(known: Known, survey: Survey) -> bool:
-    slo = survey.rules.latency_slo_ms
-    return slo is not None and known.latency_ms is not None and known.latency_ms > slo
+def _too_slow(candidate: Candidate, inputs: DecisionInputs) -> bool:
+    slo = inputs.rules.latency_slo_ms
+    return slo is not None and candidate.latency_ms is not None and candidate.latency_ms > slo
 
 
-def _is_resting(known: Known, survey: Survey) -> bool:
+def _is_resting(candidate: Candidate, inputs: DecisionInputs) -> bool:
     """By its provider's wish, or for its health. Who has rested may be tried again; see `decision` for when."""
-    if survey.now < known.wait_until:
+    if inputs.now < candidate.wait_until:
         return True
-    return survey.rules.health == "skip" and known.health == "unhealthy" and survey.now < known.rest_until
+    return inputs.rules.health == "skip" and candidate.health == "unhealthy" and inputs.now < candidate.rest_until
 
 
 GATES: tuple[tuple[str, Gate], ...] = (
-    ("disabled", lambda known, _: not known.enabled),
-    ("paid_not_allowed", lambda known, s: known.paid and not s.rules.paid_allowed),
-    ("not_allowed_for_caller", lambda known, _: not known.allowed),
+    ("disabled", lambda candidate, _: not candidate.enabled),
+    ("paid_not_allowed", lambda candidate, s: candidate.paid and not s.rules.paid_allowed),
+    ("not_allowed_for_caller", lambda candidate, _: not candidate.allowed),
     ("no_price", _no_price),
     ("lacks_tools", _lacks("tools")),
     ("lacks_images", _lacks("images")),
@@ -78,18 +78,20 @@ GATES: tuple[tuple[str, Gate], ...] = (
     ("lacks_thinking", _lacks("thinking")),
     (
         "context_too_small",
-        lambda known, s: known.context_tokens is not None and s.asked.input_tokens > known.context_tokens,
+        lambda candidate, s: (
+            candidate.context_tokens is not None and s.needs.input_tokens > candidate.context_tokens
+        ),
     ),
-    ("lossy_translation", lambda known, _: bool(known.refused)),
-    ("tool_incapable", lambda known, _: known.tool_incapable),
-    ("no_quality", lambda known, s: known.quality is None and floor_of(s.rules).quality is not None),
-    ("below_quality_floor", lambda known, s: not floor_of(s.rules).clears(known)),
+    ("lossy_translation", lambda candidate, _: bool(candidate.refused)),
+    ("tool_incapable", lambda candidate, _: candidate.tool_incapable),
+    ("no_quality", lambda candidate, s: candidate.quality is None and floor_of(s.rules).quality is not None),
+    ("below_quality_floor", lambda candidate, s: not floor_of(s.rules).clears(candidate)),
     ("exceeds_request_cap", _too_dear),
     ("exceeds_latency_slo", _too_slow),
-    ("budget_exhausted", lambda known, _: known.budget is not None and known.budget.is_spent),
+    ("budget_exhausted", lambda candidate, _: candidate.budget is not None and candidate.budget.is_spent),
     (
         "memory_pressure",
-        lambda known, s: s.rules.memory_pressure == "skip" and s.now < known.out_of_memory_until,
+        lambda candidate, s: s.rules.memory_pressure == "skip" and s.now < candidate.out_of_memory_until,
     ),
     ("cooling_down", _is_resting),
 )
@@ -99,6 +101,6 @@ SOFT = frozenset({"tool_incapable", "exceeds_latency_slo", "memory_pressure", "c
 """What is evidence and not knowledge. It costs a route its place, but no request is refused for it alone."""
 
 
-def reasons_of(known: Known, survey: Survey) -> list[str]:
+def reasons_of(candidate: Candidate, inputs: DecisionInputs) -> list[str]:
     """Every reason against a candidate, in the gates' order."""
-    return [reason for reason, is_closed in GATES if is_closed(known, survey)]
+    return [reason for reason, is_closed in GATES if is_closed(candidate, inputs)]

@@ -37,7 +37,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestNeeds:
     """What the request needs. `output_tokens`: what is reserved for its answer. `one_route`: no other would do."""
 
     input_tokens: int = 0
@@ -58,7 +58,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Candidate:
     """One candidate: what is configured of it, what this request needs that it lacks, and what the views say.
 
     `setup`: a digest of all that is configured of it. Prices are dollars per million tokens as text. Instants are
@@ -101,15 +101,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DecisionInputs:
     """All that a decision depends on. `candidates` are as the profile lists them where its order is `static`, else
     by route key, so that it does not matter how a config lists them.
     """
 
     now: int
     rules: Rules = field(default_factory=Rules)
-    asked: Asked = field(default_factory=Asked)
-    candidates: tuple[Known, ...] = ()
+    needs: RequestNeeds = field(default_factory=RequestNeeds)
+    candidates: tuple[Candidate, ...] = ()
     views_as_of: int = 0
 
     def pack(self) -> dict[str, Any]:
@@ -118,8 +118,8 @@ class Survey:
             "now": self.now,
             "views_as_of": self.views_as_of,
             "rules": packed(self.rules),
-            "asked": packed(self.asked),
-            "candidates": [packed(known) for known in self.candidates],
+            "asked": packed(self.needs),
+            "candidates": [packed(candidate) for candidate in self.candidates],
         }
 
     @classmethod
@@ -128,8 +128,8 @@ class Survey:
         return cls(
             packed["now"],
             unpacked(Rules, packed["rules"]),
-            unpacked(Asked, packed["asked"]),
-            tuple(unpacked(Known, known) for known in packed["candidates"]),
+            unpacked(RequestNeeds, packed["asked"]),
+            tuple(unpacked(Candidate, candidate) for candidate in packed["candidates"]),
             packed["views_as_of"],
         )
 

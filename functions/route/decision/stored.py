@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from ledger.moments import iso
-from route.decision.decide import Decision, Verdict, decide
+from route.decision.decide import CandidateVerdict, Decision, decide
 from route.decision.gates import Floor
-from route.decision.inputs import Known, Survey, unpacked
+from route.decision.inputs import Candidate, DecisionInputs, unpacked
 from route.digests import canonical
 
 Document = dict[str, Any]
@@ -47,20 +47,20 @@ _VERSION = b"\x01"
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionRecord:
     """A survey and its decision, one thing from the moment it is made."""
 
-    survey: Survey
+    inputs: DecisionInputs
     decision: Decision
 
     @classmethod
-    def of(cls, survey: Survey) -> Self:
-        return cls(survey, decide(survey))
+    def of(cls, inputs: DecisionInputs) -> Self:
+        return cls(inputs, decide(inputs))
 
     @property
     def body(self) -> bytes:
         """The decision and all that it depends on, in canonical JSON: the same bytes for the same decision."""
-        return canonical({"survey": self.survey.pack(), "decided": _packed(self.decision)})
+        return canonical({"survey": self.inputs.pack(), "decided": _packed(self.decision)})
 
     def pack(self) -> bytes:
         """The body as it is stored."""
@@ -71,7 +71,7 @@ class Decided:
     def unpack(cls, packed: bytes) -> Self:
         """The inverse of `pack`. ValueError for what is none of ours."""
         body: Document = json.loads(stored_body(packed))
-        return cls(Survey.unpack(body["survey"]), _unpacked(body["decided"]))
+        return cls(DecisionInputs.unpack(body["survey"]), _unpacked(body["decided"]))
 
     @cached_property
     def document(self) -> Document:
@@ -80,20 +80,20 @@ class Decided:
         `order` has route keys. A candidate's fields that are unknown or do not apply are left out. One that is a
         `last_resort` stands in the order, behind all that nothing speaks against.
         """
-        survey, decision = self.survey, self.decision
+        inputs, decision = self.inputs, self.decision
         first = decision.order[0] if decision.order else None
         rows = [
-            _row(known, verdict, survey, decision.floor, chosen=place == first)
+            _row(candidate, verdict, inputs, decision.floor, chosen=place == first)
             | ({"last_resort": True} if verdict.reason and place in decision.order else {})
-            for place, (known, verdict) in enumerate(zip(survey.candidates, decision.verdicts, strict=True))
+            for place, (candidate, verdict) in enumerate(zip(inputs.candidates, decision.verdicts, strict=True))
         ]
         return {
             "candidates": rows,
-            "order": [survey.candidates[place].route for place in decision.order],
+            "order": [inputs.candidates[place].route for place in decision.order],
             "rule_fired": decision.rule_fired,
             "ruleset_hash": decision.ruleset_hash,
-            "views_as_of": iso(survey.views_as_of) if survey.views_as_of else None,
-            "dial": survey.rules.dial,
+            "views_as_of": iso(inputs.views_as_of) if inputs.views_as_of else None,
+            "dial": inputs.rules.dial,
             "quality_floor": decision.floor.quality,
             "dial_stopped_by": decision.floor.stopped_by,
         }
@@ -123,64 +123,67 @@ def _packed(decision: Decision) -> Document:
 def _unpacked(packed: Mapping[str, Any]) -> Decision:
     return Decision(
         tuple(packed["order"]),
-        tuple(unpacked(Verdict, verdict) for verdict in packed["verdicts"]),
+        tuple(unpacked(CandidateVerdict, verdict) for verdict in packed["verdicts"]),
         packed["rule_fired"],
         packed["ruleset_hash"],
         unpacked(Floor, packed["floor"]),
     )
 
 
-def _said(values: Verdict | Floor) -> Document:
+def _said(values: CandidateVerdict | Floor) -> Document:
     return {name: value for name, value in asdict(values).items() if value is not None and value is not False}
 
 
-def _row(known: Known, verdict: Verdict, survey: Survey, floor: Floor, *, chosen: bool) -> Document:
+def _row(
+    candidate: Candidate, verdict: CandidateVerdict, inputs: DecisionInputs, floor: Floor, *, chosen: bool
+) -> Document:
     row = {
-        "route": known.route,
+        "route": candidate.route,
         "chosen": chosen,
         "eligible": verdict.reason is None,
-        "cleared_floor": floor.clears(known),
+        "cleared_floor": floor.clears(candidate),
         "rejection_reason": verdict.reason,
         "set_aside": verdict.set_aside,
-        "refused": list(known.refused) if verdict.reason == "lossy_translation" else None,
-        "input_per_mtok": known.input_per_mtok,
-        "output_per_mtok": known.output_per_mtok,
-        "quality": known.quality,
-        "success_rate": round(float(Fraction(known.successes, known.count)), 6) if known.count else None,
-        "latency_ms": known.latency_ms,
+        "refused": list(candidate.refused) if verdict.reason == "lossy_translation" else None,
+        "input_per_mtok": candidate.input_per_mtok,
+        "output_per_mtok": candidate.output_per_mtok,
+        "quality": candidate.quality,
+        "success_rate": round(float(Fraction(candidate.successes, candidate.count)), 6)
+        if candidate.count
+        else None,
+        "latency_ms": candidate.latency_ms,
         "projected_usd": verdict.projected_usd,
         "expected_usd": verdict.expected_usd,
         "warm": verdict.warm,
         "stay_usd": verdict.stay_usd,
         "leave_usd": verdict.leave_usd,
-        "health": known.health,
-        "probe": known.probe or None,
-        "demotion": known.demotion or None,
-        "free_at": _free_at(known, survey, verdict),
-        "budget": asdict(known.budget) if known.budget else None,
+        "health": candidate.health,
+        "probe": candidate.probe or None,
+        "demotion": candidate.demotion or None,
+        "free_at": _free_at(candidate, inputs, verdict),
+        "budget": asdict(candidate.budget) if candidate.budget else None,
     }
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _free_at(known: Known, survey: Survey, verdict: Verdict) -> str | None:
+def _free_at(candidate: Candidate, inputs: DecisionInputs, verdict: CandidateVerdict) -> str | None:
     """Until when a soft reason holds, where that is an instant."""
     reason = verdict.reason or verdict.set_aside
     if reason == "memory_pressure":
-        return iso(known.out_of_memory_until)
+        return iso(candidate.out_of_memory_until)
     if reason != "cooling_down":
         return None
-    rests = survey.rules.health == "skip" and known.health == "unhealthy"
-    return iso(max(known.wait_until, known.rest_until if rests else 0, survey.now))
+    rests = inputs.rules.health == "skip" and candidate.health == "unhealthy"
+    return iso(max(candidate.wait_until, candidate.rest_until if rests else 0, inputs.now))
 
 
 def decision_document(inference_id: str, plan: bytes) -> Document:
     """What a caller can read of a decision: as decided, and as dashboards show it. Empty where there was none."""
-    decided = Decided.unpack(plan).document if plan else {"candidates": [], "order": []}
+    record = DecisionRecord.unpack(plan).document if plan else {"candidates": [], "order": []}
     shown = [
-        {"route": row["route"], "chosen": row["chosen"], "excluded": excluded(row)}
-        for row in decided["candidates"]
+        {"route": row["route"], "chosen": row["chosen"], "excluded": excluded(row)} for row in record["candidates"]
     ]
-    return {"inference_id": inference_id, **decided, "dashboard_candidates": shown}
+    return {"inference_id": inference_id, **record, "dashboard_candidates": shown}
 
 
 def excluded(row: Mapping[str, Any]) -> str | None:
@@ -199,13 +202,13 @@ def explain(inference_id: str, plan: bytes) -> Document:
     """
     if not plan:
         return {"inference_id": inference_id, "same": None, "survey": None, "decided": None, "recomputed": None}
-    stored = Decided.unpack(plan)
-    again = Decided.of(stored.survey)
+    stored = DecisionRecord.unpack(plan)
+    again = DecisionRecord.of(stored.inputs)
     return {
         "inference_id": inference_id,
         # Of the bodies: how well a zlib squeezes them may differ from one to the next.
         "same": again.body == stored_body(plan),
-        "survey": stored.survey.pack(),
+        "survey": stored.inputs.pack(),
         "decided": stored.document,
         "recomputed": again.document,
     }

@@ -14,7 +14,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class Sink(Protocol):
+class PlatformSink(Protocol):
     """Where an answer goes. `start` and `end` are called once each, `write` in between."""
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
@@ -66,16 +66,16 @@ class AsgiHost:
         self._from_app.put_nowait({"type": "lifespan.ended"})
         self._from_app.put_nowait({"type": "lifespan.ended"})
 
-    async def run(self, scope: dict[str, Any], body: bytes, sink: Sink) -> None:
+    async def run(self, scope: dict[str, Any], body: bytes, sink: PlatformSink) -> None:
         """One request, until the app returns. Errors: the app's, and `IncompleteAnswer`."""
-        exchange = _Exchange(body, sink, is_head=scope["method"] == "HEAD")
+        exchange = _AppCall(body, sink, is_head=scope["method"] == "HEAD")
         await self._app(scope | {"state": self._state.copy()}, exchange.receive, exchange.send)
         if not exchange.ended.is_set():
             raise IncompleteAnswer
 
 
-class _Exchange:
-    def __init__(self, body: bytes, sink: Sink, *, is_head: bool) -> None:
+class _AppCall:
+    def __init__(self, body: bytes, sink: PlatformSink, *, is_head: bool) -> None:
         self._body: bytes | None = body
         self._sink = sink
         self._is_head = is_head

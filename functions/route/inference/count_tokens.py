@@ -11,9 +11,9 @@ from dataclasses import replace
 from ledger.ids import new_inference_id
 from ledger.items import ApiKey
 from ledger.moments import now_ms
-from ledger.outcomes import Ending, Kind
+from ledger.outcomes import Ending, FaultKind
 from route.answering.sink import Sink
-from route.calling.attempt_loop import Served, attempt_all
+from route.calling.attempt_loop import ChainOutcome, attempt_all
 from route.calling.call import Exchange
 from route.dialects.base import Document, dump
 from route.errors import ApiError
@@ -34,7 +34,7 @@ from route.wire import RECEIPT_FIELD
 
 ESTIMATED = {"x-warmroute-estimated": "true"}
 
-_OWN_FAULT = frozenset({Kind.INVALID_REQUEST, Kind.CONTENT_FILTER})
+_OWN_FAULT = frozenset({FaultKind.INVALID_REQUEST, FaultKind.CONTENT_FILTER})
 _FAULT_STATUSES = frozenset({200, 400, 413, 422})
 """With any other status a provider says something of itself: many that speak messages cannot count."""
 
@@ -70,12 +70,12 @@ async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Si
         await answer.finish(served, None)
 
 
-def _has_no_count(served: Served) -> bool:
+def _has_no_count(served: ChainOutcome) -> bool:
     """Whether no route could count, and that is not the request's own fault."""
-    verdict = served.last.verdict
-    if served.ending is Ending.CANCELLED or verdict is None:
+    failure = served.last.failure
+    if served.ending is Ending.CANCELLED or failure is None:
         return False
-    return verdict.kind not in _OWN_FAULT or served.last.http_status not in _FAULT_STATUSES
+    return failure.kind not in _OWN_FAULT or served.last.http_status not in _FAULT_STATUSES
 
 
 async def _send_estimate(sink: Sink, tokens: int, receipt: Document, headers: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from route.answering.sink import Sink
 from route.calling.attempt import Attempt
-from route.calling.attempt_loop import Served, attempt_all
+from route.calling.attempt_loop import ChainOutcome, attempt_all
 from route.calling.call import Exchange
 from route.config.file import Config
 from route.dialects.base import Dialect, Document, dump, parse_object
@@ -33,7 +33,7 @@ from route.planning.plan import Plan, make_plan
 from route.providers.base import Provider
 from route.recording.observe import watching
 from route.recording.recorder import Capture
-from route.request.auth import Keys
+from route.request.auth import ApiKeys
 from route.request.parse import Request, origin_of_refused, parse, parse_body
 from route.request.tool_loop import TOOL_LOOP, guard_tool_loop
 
@@ -53,7 +53,7 @@ class Router:
 
     config: Config
     store: Store
-    keys: Keys
+    keys: ApiKeys
     fleet: Fleet
     http: aiohttp.ClientSession
     providers: Mapping[str, Provider]
@@ -183,13 +183,13 @@ class Answer:
         return {**attempt.headers, **ours, "content-type": kind, **caching}
 
     @staticmethod
-    def status(served: Served) -> int | None:
+    def status(served: ChainOutcome) -> int | None:
         """The HTTP status that the caller sees; None when nobody is there to see it."""
         if served.ending is Ending.CANCELLED:
             return None
         return served.error.status if served.error else 200
 
-    async def finish(self, served: Served, before: Session | None) -> None:
+    async def finish(self, served: ChainOutcome, before: Session | None) -> None:
         """The last bytes: what the reader held back with the receipt, or the error."""
         if served.ending is Ending.CANCELLED:
             self.sink.close()
@@ -198,7 +198,7 @@ class Answer:
         else:
             await self._deliver(served, before)
 
-    async def _deliver(self, served: Served, before: Session | None) -> None:
+    async def _deliver(self, served: ChainOutcome, before: Session | None) -> None:
         receipt: Document | None = None
         if self.request.receipt_asked or not self.request.features.stream:
             facts = self.capture.facts
@@ -212,7 +212,7 @@ class Answer:
         await self.sink.write(tail)
         await self.sink.end()
 
-    async def _fail(self, served: Served, error: ApiError) -> None:
+    async def _fail(self, served: ChainOutcome, error: ApiError) -> None:
         inference_id = self.capture.inference.inference_id
         dialect = self.request.dialect
         if self.sink.started:
@@ -274,8 +274,8 @@ def _log_decision(plan: Plan, inference_id: str) -> None:
     if "+adaptive" in plan.rule_fired:
         levels = {known.route: known.demotion for known, _ in plan.judged if known.demotion}
         log.info("adaptive-routing-applied", extra={**which, "levels": levels, "rule_fired": plan.rule_fired})
-    for known, verdict in plan.judged:
-        if reason := verdict.reason:
+    for known, failure in plan.judged:
+        if reason := failure.reason:
             event = _SKIP_EVENTS.get(reason, f"skip-{reason.replace('_', '-')}")
             log.info(event, extra={**which, "route": known.route, "rule_fired": plan.rule_fired})
 

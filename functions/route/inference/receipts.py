@@ -43,9 +43,9 @@ def make_receipt(
             "ruleset_hash": plan.ruleset_hash,
             "views_age_s": round((now - plan.views_as_of) / 1000, 1) if plan.views_as_of else None,
             "tool_loop": inference.origin.tool_loop or None,
-            "dial": plan.decided.survey.rules.dial,
-            "quality_floor": plan.decided.decision.floor.quality,
-            "dial_stopped_by": plan.decided.decision.floor.stopped_by,
+            "dial": plan.record.inputs.rules.dial,
+            "quality_floor": plan.record.decision.floor.quality,
+            "dial_stopped_by": plan.record.decision.floor.stopped_by,
         },
         "session": session_totals(inference.origin.session, session) if session else None,
     }

@@ -11,7 +11,7 @@ from route.dialects.base import Dialect, Document, dump, text
 from route.errors import BadRequest, Forbidden, NotFound
 from route.inference.handler import Incoming
 from route.passthrough.paths import VERSION
-from route.planning.budgets import Books
+from route.planning.budgets import BudgetStatus
 from route.providers import KINDS
 from route.providers.base import PASSED_ON
 from route.request.auto_router import Subject
@@ -79,7 +79,7 @@ def check_provider(provider: ProviderConfig, config: Config, snapshot: Snapshot,
     """Raises Forbidden or BudgetExceeded for one that may not be called. `now`: ms since the epoch."""
     if not provider.enabled:
         raise Forbidden("provider_disabled", f"The provider {provider.name} is disabled in this router.")
-    if spent_out := Books(config.budgets, snapshot, now).spent_out(provider.name):
+    if spent_out := BudgetStatus(config.budgets, snapshot, now).spent_out(provider.name):
         raise spent_out
 
 

@@ -16,11 +16,11 @@ from ledger.ids import new_inference_id
 from ledger.items import PASSTHROUGH, ApiKey, Fact, Inference, Origin, Started
 from ledger.moments import now_ms
 from ledger.money import ZERO
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.prices import CostBasis
 from ledger.routes import route_key
 from route.answering.sink import CallerGone, Sink
-from route.calling.classify import Verdict, classify
+from route.calling.classify import Failure, classify
 from route.dialects.base import dump
 from route.errors import ApiError, BadRequest, ChainExhausted, NotFound, StoreUnavailable
 from route.inference.handler import JSON, RESERVE_S, Router, refuse, send_whole
@@ -89,10 +89,10 @@ class _Exchange:
             left_s = self.passing.incoming.time_left_s - RESERVE_S - (now_ms() - self.arrived) / 1000
             limits = self.to.profile.deadlines
             await relay.run(self._outgoing, limits, stream=self.origin.stream, left_s=left_s)
-        verdict, ending = _verdict(relay), _ending(relay)
-        fact = self._fact(relay, verdict, ending, inference.inference_id)
+        failure, ending = _failure(relay), _ending(relay)
+        fact = self._fact(relay, failure, ending, inference.inference_id)
         await capture.finish(fact)
-        error = _error(relay, verdict, fact)
+        error = _error(relay, failure, fact)
         status = error.status if error and not self.sink.started else relay.status
         await capture.close(at=now_ms(), ending=ending, status=None if ending is Ending.CANCELLED else status)
         await self._finish(relay, error)
@@ -118,20 +118,20 @@ class _Exchange:
         route = quote(route_key(self.to.provider.name, self.to.model_name), safe=punctuation)
         return answer_headers(inference_id, route, 1, max(0, started_at - self.arrived))
 
-    def _fact(self, relay: Relay, verdict: Verdict | None, ending: Ending, inference_id: str) -> Fact:
+    def _fact(self, relay: Relay, failure: Failure | None, ending: Ending, inference_id: str) -> Fact:
         is_gone = isinstance(relay.error, CallerGone)
         cost_usd, basis = self._cost(relay)
         return Fact(
             inference_id=inference_id,
             n=1,
             at=relay.ended_at,
-            outcome=_outcome(relay, verdict),
+            outcome=_outcome(relay, failure),
             origin=self.origin,
             started_at=relay.started_at,
             provider=self.to.provider.name,
             model=self.to.model_name,
             wire_model=storable(self.to.wire_model),
-            kind=Kind.CANCELLED if is_gone else verdict.kind if verdict else None,
+            kind=FaultKind.CANCELLED if is_gone else failure.kind if failure else None,
             http_status=relay.status,
             latency_ms=relay.ended_at - relay.started_at,
             ttft_ms=relay.ttft_ms,
@@ -165,47 +165,49 @@ class _Exchange:
             )
 
 
-def _verdict(relay: Relay) -> Verdict | None:
+def _failure(relay: Relay) -> Failure | None:
     """What it means; None when all is well, or when the caller has left."""
     error, status = relay.error, relay.status
     if isinstance(error, CallerGone):
         return None
     if isinstance(error, ApiError):
-        return Verdict(Kind.INTERNAL, next=False, status=error.status)
+        return Failure(FaultKind.INTERNAL, next=False, status=error.status)
     if error is not None:
         return classify(error, relay.ended_at)
     if status is None or status < 400:
         return None
-    verdict = classify(Refused(status, {}, b""), relay.ended_at)
+    failure = classify(Refused(status, {}, b""), relay.ended_at)
     # What is not there need be no model.
-    return replace(verdict, kind=Kind.INVALID_REQUEST) if verdict.kind is Kind.MODEL_NOT_FOUND else verdict
+    return (
+        replace(failure, kind=FaultKind.INVALID_REQUEST) if failure.kind is FaultKind.MODEL_NOT_FOUND else failure
+    )
 
 
 def _ending(relay: Relay) -> Ending:
     if isinstance(relay.error, CallerGone):
         return Ending.CANCELLED
-    return Ending.ERROR if _verdict(relay) else Ending.OK
+    return Ending.ERROR if _failure(relay) else Ending.OK
 
 
-def _outcome(relay: Relay, verdict: Verdict | None) -> Outcome:
+def _outcome(relay: Relay, failure: Failure | None) -> Outcome:
     if isinstance(relay.error, CallerGone):
         return Outcome.CANCELLED
-    if verdict is None:
+    if failure is None:
         return Outcome.OK
     return Outcome.STREAM_INTERRUPTED if relay.error is not None and relay.sink.started else Outcome.ERROR
 
 
-def _error(relay: Relay, verdict: Verdict | None, fact: Fact) -> ApiError | None:
+def _error(relay: Relay, failure: Failure | None, fact: Fact) -> ApiError | None:
     """What the caller is told, where the provider's own answer does not say it."""
     if relay.error is None or isinstance(relay.error, ApiError):
         return relay.error
-    if verdict is None:
+    if failure is None:
         return ApiError(499, "cancelled", "The caller has left.")
     told = {
         "n": 1,
         "route": fact.route,
         "outcome": str(fact.outcome),
-        "kind": str(verdict.kind),
+        "kind": str(failure.kind),
         "http_status": fact.http_status,
     }
-    return ChainExhausted(verdict.status, str(verdict.kind), [told], None)
+    return ChainExhausted(failure.status, str(failure.kind), [told], None)

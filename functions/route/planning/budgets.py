@@ -12,7 +12,7 @@ from route.errors import BudgetExceeded
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class BudgetStatus:
     """`now`: ms since the epoch."""
 
     budgets: Sequence[BudgetConfig]

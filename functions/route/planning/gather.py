@@ -14,10 +14,10 @@ from route.config.health import standing
 from route.config.profiles import ProfileConfig
 from route.config.routes import Route, is_allowed
 from route.decision.estimates import RESERVED_OUTPUT_TOKENS
-from route.decision.inputs import Asked, Budget, Known, Rules, Survey
+from route.decision.inputs import Budget, Candidate, DecisionInputs, RequestNeeds, Rules
 from route.dialects.neutral import Audio, File
 from route.digests import canonical, digest
-from route.planning.budgets import Books
+from route.planning.budgets import BudgetStatus
 from route.request.auto_router import AUTO
 from route.request.parse import Request
 from route.request.translation import Translator
@@ -27,7 +27,7 @@ FREE = Price(ZERO, ZERO)
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class PlanContext:
     """What a survey is taken from."""
 
     request: Request
@@ -41,18 +41,20 @@ class Context:
         return self.request.choice.profile
 
     @property
-    def books(self) -> Books:
-        return Books(self.config.budgets, self.snapshot, self.now)
+    def budget_status(self) -> BudgetStatus:
+        return BudgetStatus(self.config.budgets, self.snapshot, self.now)
 
 
-def survey_of(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> Survey:
+def gather_inputs(context: PlanContext, routes: Sequence[Route], warm: dict[str, Warm]) -> DecisionInputs:
     """All that the decision depends on. `routes`: the candidates; `warm`: the session's warm routes, by model."""
     candidates = tuple(_known(context, routes, warm))
-    return Survey(context.now, _rules(context), _asked(context, routes), candidates, context.snapshot.as_of)
+    return DecisionInputs(
+        context.now, _rules(context), _needs(context, routes), candidates, context.snapshot.as_of
+    )
 
 
-def _rules(context: Context) -> Rules:
-    profile, wish = context.profile, context.request.wish
+def _rules(context: PlanContext) -> Rules:
+    profile, preference = context.profile, context.request.preference
     # In any other order but the listed one it does not matter how a chain is listed.
     numbers: list[Any] = [
         profile.model_dump(mode="json", exclude=set() if profile.order == "static" else {"routes"})
@@ -68,8 +70,8 @@ def _rules(context: Context) -> Rules:
         profile=digest(numbers),
         budgets=digest(budgets) if budgets else "",
         order=profile.order,
-        dial=wish.dial,
-        min_quality=wish.min_quality,
+        dial=preference.dial,
+        min_quality=preference.min_quality,
         quality_floor=profile.quality_floor,
         floor_bounds=profile.floor_bounds,
         request_cap_usd=text(profile.request_cap_usd),
@@ -81,12 +83,12 @@ def _rules(context: Context) -> Rules:
     )
 
 
-def _asked(context: Context, routes: Iterable[Route]) -> Asked:
+def _needs(context: PlanContext, routes: Iterable[Route]) -> RequestNeeds:
     request, limit = context.request, context.request.features.output_limit
     # Only a route that cannot think makes it matter, and to know it a body has to be read.
-    thinks = any(route.able.thinking == "none" for route in routes) and context.translator.thinks
+    thinks = any(route.capabilities.thinking == "none" for route in routes) and context.translator.thinks
     answers = request.origin.is_inference and request.dialect.name != "embeddings"
-    return Asked(
+    return RequestNeeds(
         input_tokens=request.input_tokens,
         output_tokens=(limit or RESERVED_OUTPUT_TOKENS) * request.features.answers if answers else 0,
         thinks=thinks,
@@ -94,7 +96,7 @@ def _asked(context: Context, routes: Iterable[Route]) -> Asked:
     )
 
 
-def _known(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> Iterable[Known]:
+def _known(context: PlanContext, routes: Sequence[Route], warm: dict[str, Warm]) -> Iterable[Candidate]:
     """Every candidate's row of the survey."""
     levels: dict[str, int] = {}
     if context.profile.adaptive:
@@ -104,7 +106,7 @@ def _known(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> 
         of_request = _of_request(route, context)
         of_views = _of_views(route, context)
         of_session = _of_session(route, warm.get(route.model.model))
-        yield Known(
+        yield Candidate(
             route=route.key,
             **of_configured,
             **of_request,
@@ -115,7 +117,7 @@ def _known(context: Context, routes: Sequence[Route], warm: dict[str, Warm]) -> 
         )
 
 
-def _configured(route: Route, context: Context) -> dict[str, Any]:
+def _configured(route: Route, context: PlanContext) -> dict[str, Any]:
     provider, model = route.provider, route.model
     price = FREE if provider.subscription else model.price.price() if model.price else None
     return {
@@ -123,8 +125,8 @@ def _configured(route: Route, context: Context) -> dict[str, Any]:
         "enabled": provider.enabled,
         "paid": provider.paid,
         "hard_budget": any(b.provider == provider.name and b.mode == "hard" for b in context.config.budgets),
-        "context_tokens": route.able.context_tokens,
-        "thinks": route.able.thinking != "none",
+        "context_tokens": route.capabilities.context_tokens,
+        "thinks": route.capabilities.thinking != "none",
         "input_per_mtok": text(price.input_per_mtok) if price else None,
         "output_per_mtok": text(price.output_per_mtok) if price else None,
         "cache_read_per_mtok": text(price.read) if price else None,
@@ -132,7 +134,7 @@ def _configured(route: Route, context: Context) -> dict[str, Any]:
     }
 
 
-def _of_request(route: Route, context: Context) -> dict[str, Any]:
+def _of_request(route: Route, context: PlanContext) -> dict[str, Any]:
     """What of this request the route may not see, cannot do, or cannot be told."""
     return {
         "allowed": is_allowed(context.request.key, route),
@@ -141,28 +143,28 @@ def _of_request(route: Route, context: Context) -> dict[str, Any]:
     }
 
 
-def _lacks(route: Route, context: Context) -> Iterable[str]:
-    able, features, translator = route.able, context.request.features, context.translator
-    if able.tools is False and features.tools_requested:
+def _lacks(route: Route, context: PlanContext) -> Iterable[str]:
+    capabilities, features, translator = route.capabilities, context.request.features, context.translator
+    if capabilities.tools is False and features.tools_requested:
         yield "tools"
-    if able.images is False and features.images:
+    if capabilities.images is False and features.images:
         yield "images"
-    if able.documents is False and translator.holds(File):
+    if capabilities.documents is False and translator.holds(File):
         yield "documents"
-    if able.audio is False and translator.holds(Audio):
+    if capabilities.audio is False and translator.holds(Audio):
         yield "audio"
-    if able.structured_output is False and translator.is_structured:
+    if capabilities.structured_output is False and translator.is_structured:
         yield "structured_output"
-    if able.thinking == "none" and translator.has_sealed_thinking:
+    if capabilities.thinking == "none" and translator.has_sealed_thinking:
         yield "thinking"
 
 
-def _refused(route: Route, context: Context) -> tuple[str, ...]:
-    translation = context.translator.to(route.provider, route.model, route.able)
+def _refused(route: Route, context: PlanContext) -> tuple[str, ...]:
+    translation = context.translator.to(route.provider, route.model, route.capabilities)
     return translation.refused if translation else ("another dialect",)
 
 
-def _of_views(route: Route, context: Context) -> dict[str, Any]:
+def _of_views(route: Route, context: PlanContext) -> dict[str, Any]:
     views, profile, now, origin = context.snapshot, context.profile, context.now, context.request.origin
     stat = views.routes.of_destination(route.provider.name, route.model.model)
     health, pause = standing(views.health.get(route.key), profile.health), views.cooldowns.get(route.key)
@@ -185,12 +187,12 @@ def _of_session(route: Route, warm: Warm | None) -> dict[str, Any]:
     return {"warm_at": warm.last_at, "warm_until": warm.warm_until, "cached_tokens": warm.cached_tokens}
 
 
-def _budget(provider: str, context: Context) -> Budget | None:
+def _budget(provider: str, context: PlanContext) -> Budget | None:
     """Of a provider's skipping budgets the one that has the least left, in whatever order they are listed."""
-    books = context.books
-    budgets = books.of(provider, "skip")
+    budget_status = context.budget_status
+    budgets = budget_status.of(provider, "skip")
     if not budgets:
         return None
-    tightest = min(budgets, key=lambda b: (b.limit_usd - books.spent_usd(b), b.period, b.limit_usd))
-    limit, spent = str(text(tightest.limit_usd)), str(text(books.spent_usd(tightest)))
-    return Budget(tightest.scope, tightest.period, limit, spent, books.is_reached(tightest))
+    tightest = min(budgets, key=lambda b: (b.limit_usd - budget_status.spent_usd(b), b.period, b.limit_usd))
+    limit, spent = str(text(tightest.limit_usd)), str(text(budget_status.spent_usd(tightest)))
+    return Budget(tightest.scope, tightest.period, limit, spent, budget_status.is_reached(tightest))

@@ -12,11 +12,11 @@ from ledger.snapshot import Snapshot
 from route.config.file import Config
 from route.config.profiles import ProfileConfig
 from route.config.routes import Route, routes_of
-from route.decision.decide import Verdict, to_be_tried, with_probe
-from route.decision.inputs import Known
-from route.decision.stored import Decided, Document
+from route.decision.decide import CandidateVerdict, to_be_tried, with_probe
+from route.decision.inputs import Candidate
+from route.decision.stored import DecisionRecord, Document
 from route.errors import ApiError
-from route.planning.gather import Context, survey_of
+from route.planning.gather import PlanContext, gather_inputs
 from route.planning.refusals import refusal_of
 from route.request.parse import Request
 from route.request.translation import Translator
@@ -32,7 +32,7 @@ class Plan:
     """
 
     chain: tuple[Route, ...]
-    decided: Decided
+    record: DecisionRecord
     translator: Translator
     refusal: ApiError | None = None
     warnings: tuple[dict[str, str | None], ...] = ()
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        return tuple(self.chain[place] for place in self.decided.decision.order)
+        return tuple(self.chain[place] for place in self.record.decision.order)
 
     @property
     def profile(self) -> ProfileConfig:
@@ -49,45 +49,45 @@ class Plan:
     @property
     def probe(self) -> str | None:
         """The route that this request tries on behalf of the fleet."""
-        return next((known.route for known in self.decided.survey.candidates if known.probe), None)
+        return next((known.route for known in self.record.inputs.candidates if known.probe), None)
 
     @property
-    def judged(self) -> Iterable[tuple[Known, Verdict]]:
+    def judged(self) -> Iterable[tuple[Candidate, CandidateVerdict]]:
         """Each candidate, and what was decided of it."""
-        return zip(self.decided.survey.candidates, self.decided.decision.verdicts, strict=True)
+        return zip(self.record.inputs.candidates, self.record.decision.verdicts, strict=True)
 
     @property
     def candidates(self) -> list[Document]:
         """A row each, as readers of the decision get it."""
-        rows: list[Document] = self.decided.document["candidates"]
+        rows: list[Document] = self.record.document["candidates"]
         return rows
 
     @property
     def rule_fired(self) -> str:
-        return self.decided.decision.rule_fired
+        return self.record.decision.rule_fired
 
     @property
     def ruleset_hash(self) -> str:
-        return self.decided.decision.ruleset_hash
+        return self.record.decision.ruleset_hash
 
     @property
     def views_as_of(self) -> int:
-        return self.decided.survey.views_as_of
+        return self.record.inputs.views_as_of
 
     def pack(self) -> bytes:
         """The decision as it is stored with the inference: the same bytes for the same plan."""
-        return self.decided.pack()
+        return self.record.pack()
 
 
 def make_plan(
     request: Request, config: Config, snapshot: Snapshot, warm: Iterable[tuple[str, Warm]], now: int
 ) -> Plan:
     """The plan for a request. `warm`: the session's warm routes, by model."""
-    context = Context(request, Translator(request), config, snapshot, now)
+    context = PlanContext(request, Translator(request), config, snapshot, now)
     routes = routes_of(request.choice.profile.routes, config)
     if request.choice.profile.order != "static":
         routes = sorted(routes, key=lambda route: route.key)
-    return _plan(Decided.of(survey_of(context, routes, dict(warm))), routes, context)
+    return _plan(DecisionRecord.of(gather_inputs(context, routes, dict(warm))), routes, context)
 
 
 def probing(plan: Plan, may_ask: Callable[[str], bool]) -> Iterable[tuple[str, "Plan"]]:
@@ -95,23 +95,23 @@ def probing(plan: Plan, may_ask: Callable[[str], bool]) -> Iterable[tuple[str, "
 
     `may_ask`: whether a route's turn may be asked for at all. Of a plan that has routes.
     """
-    survey, first = plan.decided.survey, plan.routes[0].key
-    for key in filter(may_ask, to_be_tried(survey)):
-        probe = replace(plan, decided=Decided.of(with_probe(survey, key)))
+    inputs, first = plan.record.inputs, plan.routes[0].key
+    for key in filter(may_ask, to_be_tried(inputs)):
+        probe = replace(plan, record=DecisionRecord.of(with_probe(inputs, key)))
         if probe.routes[0].key == key != first:
             yield key, probe
 
 
-def _plan(decided: Decided, routes: Sequence[Route], context: Context) -> Plan:
-    ordered = tuple(routes[place] for place in decided.decision.order)
+def _plan(record: DecisionRecord, routes: Sequence[Route], context: PlanContext) -> Plan:
+    ordered = tuple(routes[place] for place in record.decision.order)
     request = context.request
-    refusal = None if ordered else refusal_of(routes, decided.document["candidates"], context)
+    refusal = None if ordered else refusal_of(routes, record.document["candidates"], context)
     if len(routes) != 1 or not ordered:
         refusal = request.dialect.kept_by_a_provider(request.body) or refusal
-    return Plan(tuple(routes), decided, context.translator, refusal, _warnings(ordered, context))
+    return Plan(tuple(routes), record, context.translator, refusal, _warnings(ordered, context))
 
 
-def _warnings(routes: Sequence[Route], context: Context) -> tuple[dict[str, str | None], ...]:
-    used, books = {route.provider.name for route in routes}, context.books
-    warning = [b for name in sorted(used) for b in books.of(name, "warn")]
-    return tuple(books.told(budget) for budget in warning if books.is_reached(budget))
+def _warnings(routes: Sequence[Route], context: PlanContext) -> tuple[dict[str, str | None], ...]:
+    used, budget_status = {route.provider.name for route in routes}, context.budget_status
+    warning = [b for name in sorted(used) for b in budget_status.of(name, "warn")]
+    return tuple(budget_status.told(budget) for budget in warning if budget_status.is_reached(budget))

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from route.config.routes import Route
 from route.decision.stored import Document
 from route.errors import ApiError, BadRequest
-from route.planning.gather import Context
+from route.planning.gather import PlanContext
 
 
-def refusal_of(routes: Sequence[Route], rows: Sequence[Document], context: Context) -> ApiError:
+def refusal_of(routes: Sequence[Route], rows: Sequence[Document], context: PlanContext) -> ApiError:
     """Why nothing can be tried. A spent budget is 402; a request that no route can take is 400, or 422 where the
     caller has named the one route that cannot.
     """
     told = list(zip(routes, rows, strict=True))
     reasons = [row.get("rejection_reason") for row in rows]
     for route, reason in zip(routes, reasons, strict=True):
-        if reason == "budget_exhausted" and (spent_out := context.books.spent_out(route.provider.name)):
+        if reason == "budget_exhausted" and (spent_out := context.budget_status.spent_out(route.provider.name)):
             return spent_out
     if all(reason == "context_too_small" for reason in reasons):
         # Agents go by these words, and by this code, when they decide to compact their conversation.

@@ -23,7 +23,7 @@ from route.dialects.sse import encode
 from route.errors import ApiError
 from route.providers.anthropic import DEFAULT_VERSION
 from route.providers.base import Decode, Outgoing, Provider, Refused, Unreachable
-from route.providers.error_body import said
+from route.providers.error_body import read_error_body
 from route.providers.eventstream import CONTENT_TYPE, Frame, Frames
 
 VERSION = "bedrock-2023-05-31"
@@ -129,7 +129,7 @@ class Bedrock(Provider):
         return lambda chunk: b"".join(_event_of(frame) for frame in frames.feed(chunk))
 
     def refusal(self, dialect: str, refused: Refused) -> Refused:
-        words = said(refused.body)
+        words = read_error_body(refused.body)
         name = _name_of(refused.headers.get("x-amzn-errortype", "") or words.type)
         if words.in_envelope or not (name or words.message):
             return refused
@@ -171,7 +171,7 @@ def _event_of(frame: Frame) -> bytes:
         case "event" if frame.headers.get(":event-type") == "chunk":
             return _event(frame.payload)
         case "exception":
-            name, message = frame.headers.get(":exception-type", ""), said(frame.payload).message
+            name, message = frame.headers.get(":exception-type", ""), read_error_body(frame.payload).message
         case "error":
             name, message = frame.headers.get(":error-code", ""), frame.headers.get(":error-message", "")
         case _:

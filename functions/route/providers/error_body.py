@@ -15,7 +15,7 @@ MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ErrorBody:
     """A provider's words about an error; what it did not say is empty.
 
     `in_envelope`: as the vendors' SDKs read it, `{"error": {"message": …}}`.
@@ -28,7 +28,7 @@ class Said:
     in_envelope: bool = False
 
 
-def said(body: bytes) -> Said:
+def read_error_body(body: bytes) -> ErrorBody:
     """From the vendors' `{"error": {"message", …}}`, and from what servers that speak their dialects send instead.
 
     Empty for what is no JSON: a gateway's page says nothing to a program.
@@ -40,7 +40,7 @@ def said(body: bytes) -> Said:
     message = _told(inner)
     # A broker repeats what the backend said to it, whole and as text.
     backend = _raw(mapping(inner.get("metadata")).get("raw"))
-    return Said(
+    return ErrorBody(
         message=": ".join(filter(None, (message, backend))),
         code=_word(inner.get("code")),
         type=next((word for name in TYPES if (word := text(inner.get(name)))), ""),
@@ -79,7 +79,7 @@ def _told(value: object, depth: int = 0) -> str:
 
 def _raw(value: object) -> str:
     raw = text(value).strip()
-    return said(raw.encode("utf-8", "replace")).message if raw.startswith(("{", "[")) else raw
+    return read_error_body(raw.encode("utf-8", "replace")).message if raw.startswith(("{", "[")) else raw
 
 
 def _word(code: object) -> str:

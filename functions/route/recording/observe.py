@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ledger.folds.cache import cache_outcome
 from ledger.items import Fact
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from route.config.health import standing
 from route.config.profiles import ProfileConfig
 from route.fleet.fleet import Fleet
@@ -25,7 +25,7 @@ def watching(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
             log.info("cache-observed", extra={**about, "outcome": outcome})
         if fact.dropped:
             log.info("capability-degraded", extra={**about, "dropped": list(fact.dropped)})
-        if fact.kind is Kind.OUT_OF_MEMORY and profile.memory_pressure.action != "off":
+        if fact.kind is FaultKind.OUT_OF_MEMORY and profile.memory_pressure.action != "off":
             log.warning("memory-pressure-detected", extra=about)
         if before.state is not after.state:
             states = {"before": str(before.state), "after": str(after.state), "rest_until": after.rest_until}

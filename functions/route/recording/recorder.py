@@ -12,7 +12,7 @@ from dataclasses import replace
 import orjson
 
 from ledger import keys
-from ledger.items import Fact, Inference, Started, State
+from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.outcomes import Ending
 from ledger.store import records
 from ledger.store.connection import StoreError
@@ -94,7 +94,7 @@ class Capture:
 
     async def close(self, *, at: int, ending: Ending, status: int | None) -> None:
         """The last write, after every other has been answered: an inference that is closed is whole."""
-        closed = replace(self.inference, state=State.CLOSED, closed_at=at, ending=ending, status=status)
+        closed = replace(self.inference, state=InferenceState.CLOSED, closed_at=at, ending=ending, status=status)
         self.inference = closed
         self._send(lambda: self._close(closed, at, ending, status), records.inference_item(closed))
         await self._answered()
@@ -111,7 +111,9 @@ class Capture:
         """It ended before any call: one item, closed from the start."""
         self.facts.append(fact)
         self._seen(fact)
-        refused = replace(self.inference, state=State.CLOSED, closed_at=fact.at, ending=fact.closes, status=status)
+        refused = replace(
+            self.inference, state=InferenceState.CLOSED, closed_at=fact.at, ending=fact.closes, status=status
+        )
         self.inference = refused
         item = records.inference_item(refused) | records.fact_item(fact)
         self._send(lambda: self._store.facts.refuse(refused, fact), item)

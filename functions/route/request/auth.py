@@ -31,7 +31,7 @@ def presented_key(headers: Mapping[str, str]) -> str:
     return key
 
 
-class Keys:
+class ApiKeys:
     """The key store with a small cache, so that revoking a key takes effect within `cache_ms`."""
 
     def __init__(self, store: Store, cache_ms: int) -> None:

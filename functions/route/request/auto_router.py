@@ -123,14 +123,14 @@ BUNDLED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class UserMessage:
     """What the user said last."""
 
     text: str
     has_image: bool
 
 
-def _no_message() -> Message | None:
+def _no_message() -> UserMessage | None:
     return None
 
 
@@ -141,16 +141,16 @@ class Subject:
     model: str = ""
     tokens: int = 0
     has_tools: bool = False
-    message: Callable[[], Message | None] = field(default=_no_message)
+    message: Callable[[], UserMessage | None] = field(default=_no_message)
 
 
-def latest_message(neutral: NeutralRequest) -> Message | None:
+def latest_message(neutral: NeutralRequest) -> UserMessage | None:
     """The last turn of the user that holds more than results of tools; None without one."""
     for turn in reversed(neutral.turns):
         said = [part for part in turn.parts if not isinstance(part, ToolResult)]
         if turn.role == "user" and said:
             text = "\n".join(part.text for part in said if isinstance(part, Text))
-            return Message(text, any(isinstance(part, Image) for part in said))
+            return UserMessage(text, any(isinstance(part, Image) for part in said))
     return None
 
 
@@ -178,7 +178,7 @@ def _finds(search: Callable[..., object], text: str) -> bool:
         return False
 
 
-_ON_MESSAGE: Mapping[str, Callable[[Any, Message], bool]] = {
+_ON_MESSAGE: Mapping[str, Callable[[Any, UserMessage], bool]] = {
     "has_image": lambda wanted, message: message.has_image is wanted,
     "code_fence_ratio_min": lambda least, message: code_fence_ratio(message.text) >= least,
     "content_contains": lambda words, message: words in message.text,

@@ -7,7 +7,7 @@ from route.dialects.neutral import NeutralRequest
 from route.errors import BadRequest
 
 
-class Reading:
+class LazyNeutral:
     """Of one body, which must not change any more."""
 
     def __init__(self, dialect: Dialect, body: Document) -> None:

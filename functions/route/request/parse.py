@@ -15,13 +15,11 @@ from route.dialects.messages import MESSAGES
 from route.dialects.neutral import NeutralRequest
 from route.errors import BadRequest, Forbidden
 from route.request import auto_router
-from route.request.auto_router import AUTO, Message, Subject
-from route.request.lazy_neutral import Reading
-from route.request.preference import Wish, wish_of
-from route.request.profile_choice import Choice, choose
+from route.request.auto_router import AUTO, Subject, UserMessage
+from route.request.lazy_neutral import LazyNeutral
+from route.request.preference import Preference, preference_of
+from route.request.profile_choice import ProfileChoice, choose
 from route.wire import AGENT_HEADER, RECEIPT_HEADER, SESSION_HEADER
-
-__all__ = ["Choice", "choose"]
 
 AGENT_SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "x-session-id")
 """Of agents that say it on their own."""
@@ -42,24 +40,24 @@ class Request:
     headers: Mapping[str, str]
     query: str
     features: Features
-    choice: Choice
+    choice: ProfileChoice
     origin: Origin
     key: ApiKey
     input_tokens: int
     receipt_asked: bool
-    wish: Wish = field(default_factory=Wish)
-    reading: Reading | None = field(default=None, repr=False, compare=False)
+    preference: Preference = field(default_factory=Preference)
+    lazy_neutral: LazyNeutral | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """A copy with another body is read anew; one with the same body shares what has been read."""
-        if self.reading is None or self.reading.body is not self.body:
-            object.__setattr__(self, "reading", Reading(self.dialect, self.body))
+        if self.lazy_neutral is None or self.lazy_neutral.body is not self.body:
+            object.__setattr__(self, "reading", LazyNeutral(self.dialect, self.body))
 
     @property
     def neutral(self) -> NeutralRequest | BadRequest:
         """The request without its dialect, read at most once; or why it has no such form."""
-        assert self.reading is not None  # noqa: S101 - `__post_init__` has seen to it
-        return self.reading.neutral
+        assert self.lazy_neutral is not None  # noqa: S101 - `__post_init__` has seen to it
+        return self.lazy_neutral.neutral
 
 
 def parse_body(data: bytes) -> Document:
@@ -99,8 +97,8 @@ def parse(
     _check_fields(body)
     features = dialect.features(body)
     tokens = estimate_tokens(body)
-    reading = Reading(dialect, body)
-    choice = choose(body, headers, features.requested_model, config, _subject(reading, features, tokens))
+    lazy_neutral = LazyNeutral(dialect, body)
+    choice = choose(body, headers, features.requested_model, config, _subject(lazy_neutral, features, tokens))
     if key.profiles and not _may_use(key, choice):
         # A pinned route has no profile: what was asked for is all that the caller would recognise.
         asked = choice.name or features.requested_model[:MAX_LABEL]
@@ -120,26 +118,37 @@ def parse(
         pinned=choice.pinned,
     )
     receipt_asked = headers.get(RECEIPT_HEADER) == "1"
-    wish = wish_of(body, headers)
+    preference = preference_of(body, headers)
     return Request(
-        dialect, body, headers, query, features, choice, origin, key, tokens, receipt_asked, wish, reading
+        dialect,
+        body,
+        headers,
+        query,
+        features,
+        choice,
+        origin,
+        key,
+        tokens,
+        receipt_asked,
+        preference,
+        lazy_neutral,
     )
 
 
-def _subject(reading: Reading, features: Features, tokens: int) -> Subject:
+def _subject(lazy_neutral: LazyNeutral, features: Features, tokens: int) -> Subject:
     """What the rules of the auto-router look at."""
     # The route which would get a message is the one to count it.
-    read = Reading(MESSAGES, reading.body) if reading.dialect is COUNT_TOKENS else reading
+    read = LazyNeutral(MESSAGES, lazy_neutral.body) if lazy_neutral.dialect is COUNT_TOKENS else lazy_neutral
 
-    def message() -> Message | None:
+    def message() -> UserMessage | None:
         neutral = read.neutral
         return None if isinstance(neutral, BadRequest) else auto_router.latest_message(neutral)
 
-    has_tools = any(maps(reading.body.get(name)) for name in ("tools", "functions"))
+    has_tools = any(maps(lazy_neutral.body.get(name)) for name in ("tools", "functions"))
     return Subject(features.requested_model, tokens, has_tools, message)
 
 
-def _may_use(key: ApiKey, choice: Choice) -> bool:
+def _may_use(key: ApiKey, choice: ProfileChoice) -> bool:
     """Whether a key that is bound to profiles may use this one; `auto` among them is what its rules choose."""
     return choice.name in key.profiles or (AUTO in key.profiles and choice.rule.startswith(f"{AUTO}:"))
 

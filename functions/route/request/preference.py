@@ -10,33 +10,33 @@ from route.dialects.base import Document
 from route.errors import BadRequest
 from route.wire import MIN_QUALITY_HEADER, PREFERENCE_HEADER
 
-Dial = Literal["quality", "balanced", "cost"]
-DIALS: Mapping[object, Dial] = {dial: dial for dial in get_args(Dial)}
+PreferenceLevel = Literal["quality", "balanced", "cost"]
+LEVELS: Mapping[object, PreferenceLevel] = {dial: dial for dial in get_args(PreferenceLevel)}
 
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LONGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Preference:
     """What a request says of quality. `min_quality`, from 0 to 1, is the caller's own floor."""
 
-    dial: Dial = "balanced"
+    dial: PreferenceLevel = "balanced"
     min_quality: float | None = None
 
 
-def wish_of(body: Document, headers: Mapping[str, str]) -> Wish:
+def preference_of(body: Document, headers: Mapping[str, str]) -> Preference:
     """Body > header, each for itself. Raises BadRequest for what is neither a dial nor a quality."""
     hint, floor = body.get("routing_hint"), body.get("min_quality")
     hint = headers.get(PREFERENCE_HEADER) if hint is None else hint
     floor = _header_number(headers) if floor is None else floor
-    return Wish("balanced" if hint is None else _dial(hint), None if floor is None else _quality(floor))
+    return Preference("balanced" if hint is None else _level(hint), None if floor is None else _quality(floor))
 
 
-def _dial(said: object) -> Dial:
-    dial = DIALS.get(said) if isinstance(said, str) else None
+def _level(said: object) -> PreferenceLevel:
+    dial = LEVELS.get(said) if isinstance(said, str) else None
     if dial is None:
-        known = ", ".join(sorted(DIALS.values()))
+        known = ", ".join(sorted(LEVELS.values()))
         raise BadRequest(
             "unknown_preference", f"There is no such preference. Known: {known}.", param="routing_hint"
         )

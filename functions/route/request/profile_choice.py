@@ -19,7 +19,7 @@ _MAX_ECHO = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ProfileChoice:
     """The chain that a request goes to and the rule that said so. `name` is empty where no profile is meant.
 
     `is_default`: nothing that the request says names it.
@@ -34,7 +34,7 @@ class Choice:
 
 def choose(
     body: Document, headers: Mapping[str, str], model: str, config: Config, subject: Subject | None = None
-) -> Choice:
+) -> ProfileChoice:
     """Body `profile` > header > mode > alias > a model that names a profile, a route or a model > the default.
 
     `subject`: what the auto-router's rules look at, where it comes to them. Raises BadRequest or NotFound.
@@ -60,7 +60,7 @@ def choose(
     return default_choice(config, subject)
 
 
-def default_choice(config: Config, subject: Subject) -> Choice:
+def default_choice(config: Config, subject: Subject) -> ProfileChoice:
     """Of a request that names nothing of ours."""
     return replace(_profile(config.default_profile, "default", config, subject), is_default=True)
 
@@ -72,15 +72,15 @@ def _of_mode(mode: str, config: Config) -> str:
     return config.mode_aliases[mode]
 
 
-def _named(name: str, rule: str, config: Config, subject: Subject) -> Choice | None:
+def _named(name: str, rule: str, config: Config, subject: Subject) -> ProfileChoice | None:
     """A profile, a pinned route (`provider/model`), or all routes of a model."""
     if name in config.choosable:
         return _profile(name, rule, config, subject)
     routes = config.routes
     if name in routes:
-        return Choice("", _chain((name,), config), "pinned" if rule == "model" else rule, pinned=True)
+        return ProfileChoice("", _chain((name,), config), "pinned" if rule == "model" else rule, pinned=True)
     of_model = tuple(route for route, (_, model) in routes.items() if model.model == name)
-    return Choice("", _chain(of_model, config), rule) if of_model else None
+    return ProfileChoice("", _chain(of_model, config), rule) if of_model else None
 
 
 def _chain(routes: tuple[str, ...], config: Config) -> ProfileConfig:
@@ -92,21 +92,21 @@ def _chain(routes: tuple[str, ...], config: Config) -> ProfileConfig:
     return limits.model_copy(update=named)
 
 
-def _profile(name: str, rule: str, config: Config, subject: Subject) -> Choice:
+def _profile(name: str, rule: str, config: Config, subject: Subject) -> ProfileChoice:
     """The profile of this name, or the one that the auto-router chooses. Raises BadRequest."""
     if name in config.profiles:
-        return Choice(name, config.profiles[name], rule)
+        return ProfileChoice(name, config.profiles[name], rule)
     if name == AUTO:
         return _routed(config, subject)
     known = ", ".join(sorted(config.choosable))
     raise BadRequest("unknown_profile", f"There is no profile {name[:_MAX_ECHO]!r}. Known: {known}.")
 
 
-def _routed(config: Config, subject: Subject) -> Choice:
+def _routed(config: Config, subject: Subject) -> ProfileChoice:
     """What the first rule says that matches; the config's check has seen to it that something does."""
     rules = config.auto_router
     found = auto_router.first_match(rules.effective(config.profiles), subject)
     name = found.profile if found else rules.default or config.default_profile
     rule = found.id if found else auto_router.DEFAULT
     log.info("auto-router-resolved", extra={"rule": rule, "profile": name})
-    return Choice(name, config.profiles[name], f"{AUTO}:{rule}")
+    return ProfileChoice(name, config.profiles[name], f"{AUTO}:{rule}")

@@ -16,7 +16,7 @@ from route.dialects.base import Document, maps
 from route.dialects.neutral import NeutralRequest, Text, ToolCall, ToolResult, Turn
 from route.dialects.prompting import APPEND_SYSTEM
 from route.errors import ApiError, BadRequest
-from route.request.lazy_neutral import Reading
+from route.request.lazy_neutral import LazyNeutral
 from route.request.parse import Request, estimate_tokens, storable
 
 log = logging.getLogger("warmroute.route")
@@ -31,7 +31,7 @@ HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class ToolLoop:
     """The call that is repeated, and how often it was made in a row."""
 
     tool_name: str
@@ -39,7 +39,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _ToolCall:
     """A call and what came of it. `what`: its arguments; `result` is None while it is not known."""
 
     namespace: str
@@ -47,11 +47,11 @@ class _Call:
     what: Hashable
     result: Hashable = None
 
-    def is_same(self, other: "_Call") -> bool:
+    def is_same(self, other: "_ToolCall") -> bool:
         return replace(self, result=None) == replace(other, result=None)
 
 
-def detect(neutral: NeutralRequest, guard: ToolLoopGuard) -> Loop | None:
+def detect(neutral: NeutralRequest, guard: ToolLoopGuard) -> ToolLoop | None:
     """The loop that the conversation ends in: at least `threshold` equal calls among the last `window`.
 
     Calls are equal by name, arguments and result; one that has no result yet equals any. Different results of the
@@ -66,10 +66,10 @@ def detect(neutral: NeutralRequest, guard: ToolLoopGuard) -> Loop | None:
         if not call.is_same(last) or (None not in (call.result, result) and call.result != result):
             break
         count, result = count + 1, call.result if result is None else result
-    return Loop(last.name, count) if count >= guard.threshold else None
+    return ToolLoop(last.name, count) if count >= guard.threshold else None
 
 
-def _latest_calls(turns: Sequence[Turn]) -> Iterator[_Call]:
+def _latest_calls(turns: Sequence[Turn]) -> Iterator[_ToolCall]:
     """The assistant's calls, latest first, as far back as nobody has said anything but calls and results."""
     results: dict[str, Hashable] = {}
     for turn in reversed(turns):
@@ -86,11 +86,11 @@ def _latest_calls(turns: Sequence[Turn]) -> Iterator[_Call]:
             yield from reversed(_made_at_once(calls, results))
 
 
-def _made_at_once(calls: Iterable[ToolCall], results: Mapping[str, Hashable]) -> list[_Call]:
+def _made_at_once(calls: Iterable[ToolCall], results: Mapping[str, Hashable]) -> list[_ToolCall]:
     """The calls of one turn. What was called twice in it was called once, with all that came of it."""
-    made: dict[_Call, set[Hashable]] = {}
+    made: dict[_ToolCall, set[Hashable]] = {}
     for call in calls:
-        known = made.setdefault(_Call(call.namespace, call.name, _arguments(call)), set())
+        known = made.setdefault(_ToolCall(call.namespace, call.name, _arguments(call)), set())
         if call.id in results:
             known.add(results[call.id])
     return [replace(call, result=frozenset(known) or None) for call, known in made.items()]
@@ -115,7 +115,7 @@ def guard_tool_loop(request: Request) -> Request:
     guard = request.choice.profile.tool_loop
     if guard.action == "off" or not request.origin.is_inference or _ends_with_a_person(request.body):
         return request
-    neutral = Reading(request.dialect, _tail(request.body, guard.window)).neutral
+    neutral = LazyNeutral(request.dialect, _tail(request.body, guard.window)).neutral
     loop = None if isinstance(neutral, BadRequest) else detect(neutral, guard)
     if loop is None:
         return request

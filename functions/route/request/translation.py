@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from route.config.capabilities import Resolved
+from route.config.capabilities import ResolvedCapabilities
 from route.config.file import ModelConfig, ProviderConfig
 from route.dialects import BY_NAME
 from route.dialects.base import Dialect, Document, Reader
@@ -81,22 +81,24 @@ class Translator:
     def is_structured(self) -> bool:
         return not isinstance(self.neutral, BadRequest) and self.neutral.value("format") is not None
 
-    def to(self, provider: ProviderConfig, model: ModelConfig, able: Resolved) -> Translation | None:
+    def to(
+        self, provider: ProviderConfig, model: ModelConfig, capabilities: ResolvedCapabilities
+    ) -> Translation | None:
         """In the best of the dialects that the route speaks. None: it speaks none that this could become."""
         refused = None
         for name in self.ways(provider, model):
-            made = self._in(name, provider, model, able)
+            made = self._in(name, provider, model, capabilities)
             if made is not None and not made.refused:
                 return made
             refused = refused or made
         return refused
 
     def instead(
-        self, of: Translation, provider: ProviderConfig, model: ModelConfig, able: Resolved
+        self, of: Translation, provider: ProviderConfig, model: ModelConfig, capabilities: ResolvedCapabilities
     ) -> Translation | None:
         """In another dialect than the one in which the provider, as it turned out, cannot be spoken to."""
         names = [name for name in self.ways(provider, model) if name != of.dialect.name]
-        made = (self._in(name, provider, model, able) for name in names)
+        made = (self._in(name, provider, model, capabilities) for name in names)
         return next((t for t in made if t is not None and not t.refused), None)
 
     def ways(self, provider: ProviderConfig, model: ModelConfig) -> list[str]:
@@ -105,17 +107,25 @@ class Translator:
         own = self.request.dialect.name
         return sorted((name for name in spoken if name in BY_NAME), key=lambda name: name != own)
 
-    def _in(self, name: str, provider: ProviderConfig, model: ModelConfig, able: Resolved) -> Translation | None:
+    def _in(
+        self, name: str, provider: ProviderConfig, model: ModelConfig, capabilities: ResolvedCapabilities
+    ) -> Translation | None:
         key = (name, provider.name, model.model)
         if key not in self._made:
-            self._made[key] = self._make(BY_NAME[name], model, able)
+            self._made[key] = self._make(BY_NAME[name], model, capabilities)
         return self._made[key]
 
-    def _make(self, dialect: Dialect, model: ModelConfig, able: Resolved) -> Translation | None:
+    def _make(
+        self, dialect: Dialect, model: ModelConfig, capabilities: ResolvedCapabilities
+    ) -> Translation | None:
         is_own = dialect is self.request.dialect
         if not is_own and dialect.conversion is None:
             return None
-        made = self._as_it_came(dialect, model, able) if is_own else self._crossing(dialect, model, able)
+        made = (
+            self._as_it_came(dialect, model, capabilities)
+            if is_own
+            else self._crossing(dialect, model, capabilities)
+        )
         if made is None or made.refused:
             return made
         body = made.body
@@ -125,25 +135,27 @@ class Translator:
         added = model.extra_body if self.request.origin.is_inference else {}
         return Translation(dialect, {**body, **added}, made.dropped, (), self._steps(model))
 
-    def _as_it_came(self, dialect: Dialect, model: ModelConfig, able: Resolved) -> Translation:
+    def _as_it_came(self, dialect: Dialect, model: ModelConfig, capabilities: ResolvedCapabilities) -> Translation:
         body = dialect.upstream_body(self.request.body, model.on_wire)
         dropped: tuple[str, ...] = tuple(dialect.left_out(self.request.body))
-        if able.cache_control is False:
+        if capabilities.cache_control is False:
             body, marks = without_cache_marks(body)
             dropped += marks
-        if able.thinking == "none":
+        if capabilities.thinking == "none":
             body, asked = dialect.without_thinking(body)
             dropped += asked
         return Translation(dialect, body, dropped)
 
-    def _crossing(self, dialect: Dialect, model: ModelConfig, able: Resolved) -> Translation | None:
+    def _crossing(
+        self, dialect: Dialect, model: ModelConfig, capabilities: ResolvedCapabilities
+    ) -> Translation | None:
         neutral = self.neutral
         if isinstance(neutral, BadRequest):
             known = self.request.dialect.conversion is not None
             return Translation(dialect, {}, refused=(neutral.param or "body",)) if known else None
         assert dialect.conversion is not None  # noqa: S101 - `_make` has seen to it
         # Models that can take the same get the same, but for the name: a long conversation is written once.
-        target = target_of(model, able)
+        target = target_of(model, capabilities)
         key = (dialect.name, replace(target, wire_model=""))
         if key not in self._written:
             report = Report()
@@ -187,16 +199,16 @@ class Translator:
         )
 
 
-def target_of(model: ModelConfig, able: Resolved) -> Target:
+def target_of(model: ModelConfig, capabilities: ResolvedCapabilities) -> Target:
     """What a writing must know of the model."""
     return Target(
         wire_model=model.on_wire,
-        max_output_tokens=able.max_output_tokens,
-        images=able.images,
-        structured_output=able.structured_output,
-        thinking=able.thinking,
-        cache_control=able.cache_control,
-        sampling=able.sampling,
-        max_tokens_field=able.max_tokens_field or "max_tokens",
-        developer_role=able.developer_role is True,
+        max_output_tokens=capabilities.max_output_tokens,
+        images=capabilities.images,
+        structured_output=capabilities.structured_output,
+        thinking=capabilities.thinking,
+        cache_control=capabilities.cache_control,
+        sampling=capabilities.sampling,
+        max_tokens_field=capabilities.max_tokens_field or "max_tokens",
+        developer_role=capabilities.developer_role is True,
     )

@@ -27,7 +27,7 @@ from ledger.folds.spend import Spend
 from ledger.folds.tools import ToolEvidence
 from ledger.folds.wasted import Wasted
 from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact
-from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, Kind, Outcome
+from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, FaultKind, Outcome
 from ledger.routes import parse_route_key
 from ledger.snapshot import Snapshot
 from ledger.store.records import fact_item
@@ -133,8 +133,8 @@ def test_a_destination_is_all_its_backends_and_nothing_else() -> None:
     assert stats.of_destination("acme", "small").count == 2
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_which_failures_count_against_a_route(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_which_failures_count_against_a_route(kind: FaultKind) -> None:
     """The caller's faults, a departure and a lost attempt are no evidence about the route."""
     failed = fact(outcome=Outcome.ERROR, kind=kind)
     assert route_stats([failed], NOW).aggregate().count == int(kind not in NO_FAULT_OF_THE_ROUTE)
@@ -145,7 +145,7 @@ def test_a_broken_stream_is_no_success_anywhere() -> None:
     """Failed after its first token: an error of the route, of the session, and not warm."""
     broken = fact(
         outcome=Outcome.STREAM_INTERRUPTED,
-        kind=Kind.NETWORK,
+        kind=FaultKind.NETWORK,
         http_status=200,
         ttft_ms=5,
         latency_ms=9,
@@ -167,7 +167,7 @@ def test_calls_are_endings_and_not_attempts() -> None:
         fact(ok=False),
         fact(ok=False),
         fact(closes=Ending.FALLBACK),
-        fact(outcome=Outcome.STREAM_INTERRUPTED, kind=Kind.NETWORK, closes=Ending.ERROR),
+        fact(outcome=Outcome.STREAM_INTERRUPTED, kind=FaultKind.NETWORK, closes=Ending.ERROR),
         fact(ok=False, closes=Ending.ERROR),
         fact(n=0, outcome=Outcome.REFUSED, closes=Ending.ERROR),
     ]
@@ -178,7 +178,7 @@ def test_calls_are_endings_and_not_attempts() -> None:
 
 def test_what_may_have_been_used_is_unpriced() -> None:
     """Cost unknown: of a success, of what was counted, of a lost attempt. Not of a lost inference without one."""
-    lost: dict[str, Any] = {"outcome": Outcome.UNKNOWN, "kind": Kind.LOST}
+    lost: dict[str, Any] = {"outcome": Outcome.UNKNOWN, "kind": FaultKind.LOST}
     facts = [fact(), fact(ok=False, usage=Usage(1)), fact(**lost)]
     known = [fact(ok=False), fact(n=0, **lost), fact(cost_usd=Decimal(0))]
     for fold in (Session, Spend):

@@ -10,7 +10,7 @@ from ledger.folds import fold_facts
 from ledger.folds.cooldown import MAX_WAIT_MS, Cooldown, Cooldowns
 from ledger.folds.health import COOLDOWN_MS, MAX_COOLDOWN_MS, Faults, Health, HealthState
 from ledger.items import Fact
-from ledger.outcomes import Kind, Outcome
+from ledger.outcomes import FaultKind, Outcome
 from tests.ledger.make import MINUTE, NOW, fact
 
 HERE = "acme|small|"
@@ -22,7 +22,7 @@ def row(pattern: str, start: int = NOW) -> list[Fact]:
     kinds: dict[str, dict[str, Any]] = {
         "x": {"ok": False},
         "o": {},
-        "-": {"outcome": Outcome.ERROR, "kind": Kind.INVALID_REQUEST},
+        "-": {"outcome": Outcome.ERROR, "kind": FaultKind.INVALID_REQUEST},
     }
     return [fact(start + n * STEP, **kinds[c]) for n, c in enumerate(pattern)]
 
@@ -109,7 +109,7 @@ def test_it_is_a_count_of_the_trailing_faults(pattern: str, threshold: int) -> N
 
 
 def waiting(at: int, retry_after_ms: int | None, **given: Any) -> Fact:
-    return fact(at, ok=False, **{"kind": Kind.RATE_LIMITED, "retry_after_ms": retry_after_ms} | given)
+    return fact(at, ok=False, **{"kind": FaultKind.RATE_LIMITED, "retry_after_ms": retry_after_ms} | given)
 
 
 def cooldown(*facts: Fact) -> Cooldown:
@@ -128,7 +128,7 @@ def test_no_provider_is_waited_for_longer_than_an_hour() -> None:
     for asked, waited in ((MAX_WAIT_MS - 1, MAX_WAIT_MS - 1), (MAX_WAIT_MS, MAX_WAIT_MS), (10**12, MAX_WAIT_MS)):
         assert cooldown(waiting(NOW, asked)).wait_until == NOW + waited
     assert cooldown(waiting(NOW, None), waiting(NOW, 0)) == Cooldown()
-    assert cooldown(waiting(NOW, 9, kind=Kind.INVALID_REQUEST)) == Cooldown()
+    assert cooldown(waiting(NOW, 9, kind=FaultKind.INVALID_REQUEST)) == Cooldown()
     assert cooldown(fact(NOW, retry_after_ms=9)) == Cooldown()
 
 
@@ -137,7 +137,7 @@ def test_out_of_memory_blocks_for_its_cooldown() -> None:
     """Marked at 100 s for 60 s: 159.9 blocked, 160.0 free; marked again at 130: until 190."""
 
     def oom(at: int) -> Fact:
-        return fact(at, ok=False, kind=Kind.OUT_OF_MEMORY)
+        return fact(at, ok=False, kind=FaultKind.OUT_OF_MEMORY)
 
     once, twice = cooldown(oom(100_000)), cooldown(oom(100_000), oom(130_000))
     assert (once.out_of_memory_until(60_000), twice.out_of_memory_until(60_000)) == (160_000, 190_000)

@@ -8,7 +8,7 @@ import pytest
 from ledger.folds import fold_facts
 from ledger.folds.tools import WINDOW_MS, ToolEvidence
 from ledger.items import Fact
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from tests.ledger.make import MINUTE, NOW, ORIGIN, fact
 
 ASKED = replace(ORIGIN, tools_requested=True)
@@ -42,7 +42,7 @@ def test_one_call_clears_it() -> None:
 @pytest.mark.case("U6")
 def test_failures_and_requests_without_tools_are_no_evidence() -> None:
     """20 failed with 429; 50 without tools, or with `tool_choice: none`, which the origin does not tell apart."""
-    assert not incapable(answers(20, ok=False, kind=Kind.RATE_LIMITED))
+    assert not incapable(answers(20, ok=False, kind=FaultKind.RATE_LIMITED))
     assert not incapable([*answers(19), *answers(20, ok=False)])
     assert not incapable([fact(NOW) for _ in range(50)])
     assert not incapable([*answers(19), *(fact(NOW) for _ in range(50))])

@@ -16,7 +16,7 @@ from ledger.folds.daily import DailyUsage
 from ledger.folds.spend import Spend
 from ledger.folds.wasted import Wasted
 from ledger.items import COUNT_TOKENS, Fact
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.usage import Usage
 from tests.ledger.make import CALLS, FACTS, NOW, ORIGIN, fact
 
@@ -83,7 +83,7 @@ def test_inferences_are_counted_by_how_they_ended() -> None:
         fact(ok=False),
         fact(n=2, closes=Ending.FALLBACK),
         fact(n=0, provider="", outcome=Outcome.REFUSED, closes=Ending.ERROR),
-        fact(outcome=Outcome.CANCELLED, kind=Kind.CANCELLED, closes=Ending.CANCELLED),
+        fact(outcome=Outcome.CANCELLED, kind=FaultKind.CANCELLED, closes=Ending.CANCELLED),
         fact(origin=replace(ORIGIN, dialect=COUNT_TOKENS), closes=Ending.OK),
     ]
     usage = fold_facts(DailyUsage, facts)
@@ -97,12 +97,12 @@ def test_waste_is_what_was_paid_for_nothing() -> None:
     facts = [
         fact(cost_usd=paid),
         fact(ok=False, cost_usd=paid),
-        fact(ok=False, kind=Kind.TIMEOUT, cost_usd=paid),
-        fact(ok=False, kind=Kind.TIMEOUT, cost_usd=2 * paid),
-        fact(outcome=Outcome.CANCELLED, kind=Kind.CANCELLED, cost_usd=paid),
+        fact(ok=False, kind=FaultKind.TIMEOUT, cost_usd=paid),
+        fact(ok=False, kind=FaultKind.TIMEOUT, cost_usd=2 * paid),
+        fact(outcome=Outcome.CANCELLED, kind=FaultKind.CANCELLED, cost_usd=paid),
         fact(outcome=Outcome.STREAM_INTERRUPTED, cost_usd=paid),
-        fact(ok=False, kind=Kind.AUTH, cost_usd=Decimal(0)),
-        fact(ok=False, kind=Kind.NETWORK),
+        fact(ok=False, kind=FaultKind.AUTH, cost_usd=Decimal(0)),
+        fact(ok=False, kind=FaultKind.NETWORK),
     ]
     wasted = fold_facts(Wasted, facts)
     assert wasted.by_cause == {

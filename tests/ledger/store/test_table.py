@@ -13,7 +13,7 @@ from aiodynamo.expressions import HashKey
 from hypothesis import HealthCheck, given, settings
 
 from ledger.ids import new_inference_id
-from ledger.items import ApiKey, Fact, Started, State
+from ledger.items import ApiKey, Fact, InferenceState, Started
 from ledger.moments import minute_of
 from ledger.outcomes import Ending, Outcome
 from ledger.store.connection import StoreError
@@ -40,7 +40,7 @@ async def test_an_inference_is_written_open_and_closed_once(store: Store) -> Non
     closed, _ = await store.facts.get_inference(opened.inference_id)
     assert closed is not None
     assert (closed.state, closed.ending, closed.status, closed.closed_at) == (
-        State.CLOSED,
+        InferenceState.CLOSED,
         Ending.OK,
         200,
         NOW + 9,
@@ -108,7 +108,9 @@ async def test_a_fact_comes_back_as_it_was(store: Store, one: Fact) -> None:
 
 async def test_a_refused_inference_is_one_item_and_one_fact(store: Store) -> None:
     """Refused before any call: closed from the start, counted, and no attempt of its own."""
-    refused = replace(inference(attempts=0), state=State.CLOSED, closed_at=NOW, ending=Ending.ERROR, status=402)
+    refused = replace(
+        inference(attempts=0), state=InferenceState.CLOSED, closed_at=NOW, ending=Ending.ERROR, status=402
+    )
     reason = fact(
         inference_id=refused.inference_id,
         n=0,

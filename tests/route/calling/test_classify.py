@@ -8,54 +8,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Kind
-from route.calling.classify import BY_ERROR_TYPE, BY_STATUS, FAULTS, Verdict, classify, retry_after_s
+from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, FaultKind
+from route.calling.classify import BY_ERROR_TYPE, BY_STATUS, FAULTS, Failure, classify, retry_after_s
 from route.dialects.base import BadAnswer, Document, ErrorInAnswer
 from route.providers.base import Refused, TooSlow, Unreachable
 from tests.ledger.make import NOW
 
 
-def refused(status: int, message: str = "no", **headers: str) -> Verdict:
+def refused(status: int, message: str = "no", **headers: str) -> Failure:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return classify(Refused(status, named, json.dumps({"error": {"message": message}}).encode()), NOW)
 
 
-def inside(error: object) -> Verdict:
+def inside(error: object) -> Failure:
     return classify(ErrorInAnswer({"error": error}), NOW)
 
 
 TABLE = [
-    (400, Kind.INVALID_REQUEST, False),
-    (413, Kind.INVALID_REQUEST, False),
-    (422, Kind.INVALID_REQUEST, False),
-    (401, Kind.AUTH, True),
-    (403, Kind.AUTH, True),
-    (402, Kind.PAYMENT_REQUIRED, True),
-    (404, Kind.MODEL_NOT_FOUND, True),
-    (408, Kind.TIMEOUT, True),
-    (425, Kind.SERVER_ERROR, True),
-    (429, Kind.RATE_LIMITED, True),
-    (500, Kind.SERVER_ERROR, True),
-    (502, Kind.SERVER_ERROR, True),
-    (503, Kind.OVERLOADED, True),
-    (504, Kind.TIMEOUT, True),
-    (529, Kind.OVERLOADED, True),
-    (501, Kind.SERVER_ERROR, True),
-    (599, Kind.SERVER_ERROR, True),
-    (405, Kind.MODEL_NOT_FOUND, True),
-    (409, Kind.INVALID_REQUEST, False),
+    (400, FaultKind.INVALID_REQUEST, False),
+    (413, FaultKind.INVALID_REQUEST, False),
+    (422, FaultKind.INVALID_REQUEST, False),
+    (401, FaultKind.AUTH, True),
+    (403, FaultKind.AUTH, True),
+    (402, FaultKind.PAYMENT_REQUIRED, True),
+    (404, FaultKind.MODEL_NOT_FOUND, True),
+    (408, FaultKind.TIMEOUT, True),
+    (425, FaultKind.SERVER_ERROR, True),
+    (429, FaultKind.RATE_LIMITED, True),
+    (500, FaultKind.SERVER_ERROR, True),
+    (502, FaultKind.SERVER_ERROR, True),
+    (503, FaultKind.OVERLOADED, True),
+    (504, FaultKind.TIMEOUT, True),
+    (529, FaultKind.OVERLOADED, True),
+    (501, FaultKind.SERVER_ERROR, True),
+    (599, FaultKind.SERVER_ERROR, True),
+    (405, FaultKind.MODEL_NOT_FOUND, True),
+    (409, FaultKind.INVALID_REQUEST, False),
 ]
 
 
 @pytest.mark.parametrize(("status", "kind", "onwards"), TABLE)
 @pytest.mark.case("C2")
-def test_every_status_has_its_row(status: int, kind: Kind, onwards: bool) -> None:
+def test_every_status_has_its_row(status: int, kind: FaultKind, onwards: bool) -> None:
     """What the next route could not do better either stops the chain; everything else goes on."""
-    assert refused(status) == Verdict(kind, onwards, status, status)
+    assert refused(status) == Failure(kind, onwards, status, status)
 
 
 @pytest.mark.parametrize(("status", "kind", "onwards"), TABLE)
-def test_only_the_request_does_not_count_against_the_route(status: int, kind: Kind, onwards: bool) -> None:
+def test_only_the_request_does_not_count_against_the_route(status: int, kind: FaultKind, onwards: bool) -> None:
     """Whatever sends the request on is a fault of the route, and whatever stops it is not."""
     assert (kind not in NO_FAULT_OF_THE_ROUTE) is onwards
 
@@ -63,26 +63,26 @@ def test_only_the_request_does_not_count_against_the_route(status: int, kind: Ki
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 308])
 def test_a_redirect_is_no_answer(status: int) -> None:
     """Nobody follows it with a key in hand: the route is to blame, the next is tried, the caller gets 502."""
-    verdict = refused(status, location="https://elsewhere.example")
-    assert verdict == Verdict(Kind.BAD_ANSWER, True, 502, status)
+    failure = refused(status, location="https://elsewhere.example")
+    assert failure == Failure(FaultKind.BAD_ANSWER, True, 502, status)
 
 
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (Unreachable("ClientConnectorError", accepted=False), Verdict(Kind.NETWORK, True, 502)),
-        (Unreachable("ServerDisconnectedError", accepted=True), Verdict(Kind.NETWORK, True, 502)),
-        (BadAnswer("torn"), Verdict(Kind.BAD_ANSWER, True, 502)),
-        (TooSlow("first_token"), Verdict(Kind.TIMEOUT, True, 504)),
-        (TooSlow("gap"), Verdict(Kind.TIMEOUT, True, 504)),
-        (TooSlow("attempt"), Verdict(Kind.TIMEOUT, True, 504)),
-        (TooSlow("request"), Verdict(Kind.OUT_OF_TIME, False, 504)),
+        (Unreachable("ClientConnectorError", accepted=False), Failure(FaultKind.NETWORK, True, 502)),
+        (Unreachable("ServerDisconnectedError", accepted=True), Failure(FaultKind.NETWORK, True, 502)),
+        (BadAnswer("torn"), Failure(FaultKind.BAD_ANSWER, True, 502)),
+        (TooSlow("first_token"), Failure(FaultKind.TIMEOUT, True, 504)),
+        (TooSlow("gap"), Failure(FaultKind.TIMEOUT, True, 504)),
+        (TooSlow("attempt"), Failure(FaultKind.TIMEOUT, True, 504)),
+        (TooSlow("request"), Failure(FaultKind.OUT_OF_TIME, False, 504)),
     ],
 )
 @pytest.mark.case("P5")
-def test_what_is_no_status_has_its_row(error: Exception, verdict: Verdict) -> None:
+def test_what_is_no_status_has_its_row(error: Exception, failure: Failure) -> None:
     """Network, torn answers, and each deadline: only the whole request's leaves no time for another route."""
-    assert classify(error, NOW) == verdict
+    assert classify(error, NOW) == failure
 
 
 def test_our_own_bugs_are_not_a_route_s() -> None:
@@ -119,9 +119,9 @@ OVERFLOW = {
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_full_context_is_known_in_every_wording(wording: str, status: int) -> None:
     """It does not count against the route, and a route with a larger context may do better."""
-    verdict = refused(status, wording)
-    assert (verdict.kind, verdict.next, verdict.status) == (Kind.CONTEXT_OVERFLOW, True, status)
-    assert Kind.CONTEXT_OVERFLOW in NO_FAULT_OF_THE_ROUTE
+    failure = refused(status, wording)
+    assert (failure.kind, failure.next, failure.status) == (FaultKind.CONTEXT_OVERFLOW, True, status)
+    assert FaultKind.CONTEXT_OVERFLOW in NO_FAULT_OF_THE_ROUTE
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_a_full_context_is_known_in_every_wording(wording: str, status: int) -> 
 )
 def test_other_bad_requests_are_no_overflow(wording: str) -> None:
     """They stop: no other route would take them."""
-    assert refused(400, wording).kind is Kind.INVALID_REQUEST
+    assert refused(400, wording).kind is FaultKind.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("status", [401, 429, 500])
 def test_overflow_is_only_said_of_a_request(status: int) -> None:
     """The same words under another status are about something else."""
-    assert refused(status, OVERFLOW["Groq"]).kind is not Kind.CONTEXT_OVERFLOW
+    assert refused(status, OVERFLOW["Groq"]).kind is not FaultKind.CONTEXT_OVERFLOW
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_overflow_is_only_said_of_a_request(status: int) -> None:
 )
 def test_a_filter_stops(wording: str) -> None:
     """Another provider is asked only where the profile says so; the route is not to blame."""
-    verdict = refused(400, wording)
-    assert (verdict.kind, verdict.next) == (Kind.CONTENT_FILTER, False)
-    assert Kind.CONTENT_FILTER in NO_FAULT_OF_THE_ROUTE
+    failure = refused(400, wording)
+    assert (failure.kind, failure.next) == (FaultKind.CONTENT_FILTER, False)
+    assert FaultKind.CONTENT_FILTER in NO_FAULT_OF_THE_ROUTE
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_a_filter_stops(wording: str) -> None:
 @pytest.mark.case("C13")
 def test_out_of_memory_is_known(wording: str) -> None:
     """Whole phrases, and `oom` as a word, whatever its case."""
-    verdict = refused(500, wording)
-    assert (verdict.kind, verdict.next) == (Kind.OUT_OF_MEMORY, True)
-    assert Kind.OUT_OF_MEMORY not in NO_FAULT_OF_THE_ROUTE
+    failure = refused(500, wording)
+    assert (failure.kind, failure.next) == (FaultKind.OUT_OF_MEMORY, True)
+    assert FaultKind.OUT_OF_MEMORY not in NO_FAULT_OF_THE_ROUTE
 
 
 @pytest.mark.parametrize(
@@ -188,49 +188,54 @@ def test_out_of_memory_is_known(wording: str) -> None:
 @pytest.mark.case("C13")
 def test_oom_is_no_part_of_a_word(wording: str) -> None:
     """No room is not it."""
-    assert refused(500, f"the server has {wording}").kind is Kind.SERVER_ERROR
+    assert refused(500, f"the server has {wording}").kind is FaultKind.SERVER_ERROR
 
 
 def test_out_of_memory_is_only_said_by_a_server() -> None:
     """A refused request may quote the words."""
-    assert refused(400, "out of memory").kind is Kind.INVALID_REQUEST
+    assert refused(400, "out of memory").kind is FaultKind.INVALID_REQUEST
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "status", "onwards"),
     [
-        ({"type": "overloaded_error", "message": "Overloaded"}, Kind.OVERLOADED, 529, True),
-        ({"type": "rate_limit_error"}, Kind.RATE_LIMITED, 429, True),
-        ({"type": "authentication_error"}, Kind.AUTH, 401, True),
-        ({"type": "billing_error"}, Kind.PAYMENT_REQUIRED, 402, True),
-        ({"type": "not_found_error"}, Kind.MODEL_NOT_FOUND, 404, True),
-        ({"type": "timeout_error"}, Kind.TIMEOUT, 504, True),
-        ({"type": "invalid_request_error", "message": "bad"}, Kind.INVALID_REQUEST, 400, False),
-        ({"code": "rate_limit_exceeded"}, Kind.RATE_LIMITED, 429, True),
-        ({"code": "insufficient_quota", "type": None}, Kind.RATE_LIMITED, 429, True),
-        ({"code": 429, "message": "busy"}, Kind.RATE_LIMITED, 429, True),
-        ({"code": 503, "type": "whatever"}, Kind.OVERLOADED, 503, True),
-        ({"code": "429"}, Kind.RATE_LIMITED, 429, True),
-        ({"code": "503", "type": "invalid_request_error"}, Kind.OVERLOADED, 503, True),
-        ({"code": "200"}, Kind.SERVER_ERROR, 500, True),
-        ({"code": "4290"}, Kind.SERVER_ERROR, 500, True),
-        ({"code": 200}, Kind.SERVER_ERROR, 500, True),
-        ({"code": True}, Kind.SERVER_ERROR, 500, True),
-        ({"code": ["x"], "type": {"y": 1}}, Kind.SERVER_ERROR, 500, True),
-        ({"message": "CUDA out of memory"}, Kind.OUT_OF_MEMORY, 500, True),
-        ({"type": "invalid_request_error", "message": "prompt is too long"}, Kind.CONTEXT_OVERFLOW, 400, True),
-        ({"code": "context_length_exceeded"}, Kind.CONTEXT_OVERFLOW, 400, True),
-        ({"code": "content_filter"}, Kind.CONTENT_FILTER, 400, False),
-        ("busy", Kind.SERVER_ERROR, 500, True),
-        (["busy"], Kind.SERVER_ERROR, 500, True),
-        ({}, Kind.SERVER_ERROR, 500, True),
-        ({"message": "\ud800"}, Kind.SERVER_ERROR, 500, True),
-        ({"n": 10**30}, Kind.SERVER_ERROR, 500, True),
+        ({"type": "overloaded_error", "message": "Overloaded"}, FaultKind.OVERLOADED, 529, True),
+        ({"type": "rate_limit_error"}, FaultKind.RATE_LIMITED, 429, True),
+        ({"type": "authentication_error"}, FaultKind.AUTH, 401, True),
+        ({"type": "billing_error"}, FaultKind.PAYMENT_REQUIRED, 402, True),
+        ({"type": "not_found_error"}, FaultKind.MODEL_NOT_FOUND, 404, True),
+        ({"type": "timeout_error"}, FaultKind.TIMEOUT, 504, True),
+        ({"type": "invalid_request_error", "message": "bad"}, FaultKind.INVALID_REQUEST, 400, False),
+        ({"code": "rate_limit_exceeded"}, FaultKind.RATE_LIMITED, 429, True),
+        ({"code": "insufficient_quota", "type": None}, FaultKind.RATE_LIMITED, 429, True),
+        ({"code": 429, "message": "busy"}, FaultKind.RATE_LIMITED, 429, True),
+        ({"code": 503, "type": "whatever"}, FaultKind.OVERLOADED, 503, True),
+        ({"code": "429"}, FaultKind.RATE_LIMITED, 429, True),
+        ({"code": "503", "type": "invalid_request_error"}, FaultKind.OVERLOADED, 503, True),
+        ({"code": "200"}, FaultKind.SERVER_ERROR, 500, True),
+        ({"code": "4290"}, FaultKind.SERVER_ERROR, 500, True),
+        ({"code": 200}, FaultKind.SERVER_ERROR, 500, True),
+        ({"code": True}, FaultKind.SERVER_ERROR, 500, True),
+        ({"code": ["x"], "type": {"y": 1}}, FaultKind.SERVER_ERROR, 500, True),
+        ({"message": "CUDA out of memory"}, FaultKind.OUT_OF_MEMORY, 500, True),
+        (
+            {"type": "invalid_request_error", "message": "prompt is too long"},
+            FaultKind.CONTEXT_OVERFLOW,
+            400,
+            True,
+        ),
+        ({"code": "context_length_exceeded"}, FaultKind.CONTEXT_OVERFLOW, 400, True),
+        ({"code": "content_filter"}, FaultKind.CONTENT_FILTER, 400, False),
+        ("busy", FaultKind.SERVER_ERROR, 500, True),
+        (["busy"], FaultKind.SERVER_ERROR, 500, True),
+        ({}, FaultKind.SERVER_ERROR, 500, True),
+        ({"message": "\ud800"}, FaultKind.SERVER_ERROR, 500, True),
+        ({"n": 10**30}, FaultKind.SERVER_ERROR, 500, True),
     ],
 )
-def test_an_error_inside_a_200(error: object, kind: Kind, status: int, onwards: bool) -> None:
+def test_an_error_inside_a_200(error: object, kind: FaultKind, status: int, onwards: bool) -> None:
     """By its code, a number or one as text, else its type, else a server's fault; the status itself was 200."""
-    assert inside(error) == Verdict(kind, onwards, status, 200)
+    assert inside(error) == Failure(kind, onwards, status, 200)
 
 
 SAID = st.recursive(
@@ -248,11 +253,11 @@ def test_no_error_inside_a_200_breaks_us(error: object) -> None:
 def test_every_kind_has_a_row() -> None:
     """A kind that nothing leads to, or that the table forgot, fails here."""
     by_status = {kind for kind, _ in BY_STATUS.values()}
-    by_wording = {Kind.CONTEXT_OVERFLOW, Kind.CONTENT_FILTER, Kind.OUT_OF_MEMORY}
+    by_wording = {FaultKind.CONTEXT_OVERFLOW, FaultKind.CONTENT_FILTER, FaultKind.OUT_OF_MEMORY}
     by_class = {refused(500).kind, refused(302).kind, classify(Unreachable("x", accepted=False), NOW).kind}
     by_deadline = {classify(TooSlow("request"), NOW).kind}
-    not_from_providers = {Kind.CANCELLED, Kind.LOST, Kind.INTERNAL}
-    assert by_status | by_wording | by_class | by_deadline | not_from_providers == set(Kind)
+    not_from_providers = {FaultKind.CANCELLED, FaultKind.LOST, FaultKind.INTERNAL}
+    assert by_status | by_wording | by_class | by_deadline | not_from_providers == set(FaultKind)
 
 
 def test_every_error_type_leads_to_a_row() -> None:
@@ -339,7 +344,7 @@ def test_no_header_breaks_us(value: str) -> None:
 @pytest.mark.parametrize("page", [b"<html>502</html>", b"", b"\xff\xfe", b"[1]"])
 def test_an_answer_that_is_no_document_goes_by_its_status(page: bytes) -> None:
     """Gateways answer with pages."""
-    assert classify(Refused(502, {}, page), NOW) == Verdict(Kind.SERVER_ERROR, True, 502, 502)
+    assert classify(Refused(502, {}, page), NOW) == Failure(FaultKind.SERVER_ERROR, True, 502, 502)
 
 
 DOCUMENTS: list[Document] = [{"error": {"message": "x"}}, {"message": "x"}, {}]
@@ -348,4 +353,4 @@ DOCUMENTS: list[Document] = [{"error": {"message": "x"}}, {"message": "x"}, {}]
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_an_error_document_of_any_shape_has_a_verdict(document: Document) -> None:
     """Without a hint it is the server's fault."""
-    assert classify(ErrorInAnswer(document), NOW) == Verdict(Kind.SERVER_ERROR, True, 500, 200)
+    assert classify(ErrorInAnswer(document), NOW) == Failure(FaultKind.SERVER_ERROR, True, 500, 200)

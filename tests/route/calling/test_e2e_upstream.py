@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.money import ZERO
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from local.stack import free_port
 from route.calling import upstream
 from route.providers.base import Outgoing, Refused, Unreachable
@@ -33,7 +33,7 @@ def test_an_error_that_comes_in_parts_is_read_to_its_end(dynamodb_url: str, stre
         house.providers["a"].default = Raw(parts, gap_ms=200, content_type="application/json", status=400)
         assert house.post(CHAT, ASKED | {"stream": stream}).status_code == 200
         first, second = house.facts()
-    assert (first.kind, first.http_status, first.counts) == (Kind.CONTEXT_OVERFLOW, 400, False)
+    assert (first.kind, first.http_status, first.counts) == (FaultKind.CONTEXT_OVERFLOW, 400, False)
     assert second.ok
 
 
@@ -43,7 +43,7 @@ def test_an_error_whose_end_never_comes_is_still_that_error(house: House, monkey
     house.providers["a"].plan(Raw([b"slow ", b"down"], gap_ms=3_000, status=429))
     assert house.post(CHAT, ASKED).status_code == 200
     first, second = house.facts()
-    assert (first.kind, first.http_status, first.cost_usd) == (Kind.RATE_LIMITED, 429, ZERO)
+    assert (first.kind, first.http_status, first.cost_usd) == (FaultKind.RATE_LIMITED, 429, ZERO)
     assert first.latency_ms is not None
     assert first.latency_ms < 2_000
     assert second.ok
@@ -68,7 +68,7 @@ def test_a_new_connection_that_breaks_is_a_fault_and_is_paid_for(house: House) -
     house.providers["a"].plan(CLOSED)
     assert house.post(CHAT, ASKED).status_code == 200
     first, second = house.facts()
-    assert (first.kind, first.counts, first.estimated) == (Kind.NETWORK, True, True)
+    assert (first.kind, first.counts, first.estimated) == (FaultKind.NETWORK, True, True)
     assert first.cost_usd is not None
     assert first.cost_usd > 0
     assert (second.provider, second.ok) == ("b", True)
@@ -82,7 +82,7 @@ def test_a_request_is_repeated_once(house: House) -> None:
         assert house.post(CHAT, ASKED).status_code == 200
     assert len(house.providers["a"].calls) == 3
     [failed] = [f for f in house.facts() if not f.ok]
-    assert (failed.provider, failed.kind, failed.estimated) == ("a", Kind.NETWORK, True)
+    assert (failed.provider, failed.kind, failed.estimated) == ("a", FaultKind.NETWORK, True)
     assert len(house.providers["b"].calls) == 1
 
 
@@ -93,7 +93,7 @@ def test_what_broke_after_a_while_is_not_repeated(house: House, monkeypatch: pyt
     for _ in range(2):
         assert house.post(CHAT, ASKED).status_code == 200
     assert len(house.providers["a"].calls) == 2
-    assert [f.kind for f in house.facts() if not f.ok] == [Kind.NETWORK]
+    assert [f.kind for f in house.facts() if not f.ok] == [FaultKind.NETWORK]
 
 
 def test_a_refusal_on_a_repeat_is_the_answer(house: House) -> None:
@@ -102,7 +102,7 @@ def test_a_refusal_on_a_repeat_is_the_answer(house: House) -> None:
     for _ in range(2):
         assert house.post(CHAT, ASKED).status_code == 200
     [failed] = [f for f in house.facts() if not f.ok]
-    assert (failed.kind, failed.http_status, failed.cost_usd) == (Kind.RATE_LIMITED, 429, ZERO)
+    assert (failed.kind, failed.http_status, failed.cost_usd) == (FaultKind.RATE_LIMITED, 429, ZERO)
 
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"

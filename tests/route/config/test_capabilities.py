@@ -15,7 +15,7 @@ from route.config.capabilities import (
     FLAGS,
     Capabilities,
     CapabilityRule,
-    Resolved,
+    ResolvedCapabilities,
     capabilities_of,
     load_bundled,
     parse_rules,
@@ -27,7 +27,7 @@ from tests.route.build import document as config_document
 
 def able(
     name: str, *rules: Json, kind: str = "openai_compat", wire: str = "", own: Json | None = None
-) -> Resolved:
+) -> ResolvedCapabilities:
     """What is known of a model with this name, neutral or on the wire."""
     parsed = [CapabilityRule.model_validate(rule) for rule in rules]
     return capabilities_of(kind, name, wire or name, Capabilities.model_validate(own or {}), parsed)
@@ -35,7 +35,7 @@ def able(
 
 def test_of_an_unknown_model_nothing_is_known() -> None:
     """Which is taken as able: the provider knows best."""
-    assert able("small", wire="small-2026-01") == Resolved()
+    assert able("small", wire="small-2026-01") == ResolvedCapabilities()
 
 
 @pytest.mark.case("C6")
@@ -224,7 +224,7 @@ def test_well_known_models_are_known(name: str, kind: str, flags: Json) -> None:
 )
 def test_what_only_looks_like_one_is_unknown(name: str) -> None:
     """A name that has a known one in it, or the beginning of one."""
-    assert able(name) == Resolved()
+    assert able(name) == ResolvedCapabilities()
 
 
 def test_every_bundled_glob_is_the_first_to_say_something() -> None:

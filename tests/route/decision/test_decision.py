@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 
 from ledger.moments import iso
 from route.decision.gates import GATES, SOFT, floor_of
-from route.decision.inputs import Rules, Survey
-from route.decision.stored import Decided
+from route.decision.inputs import DecisionInputs, Rules
+from route.decision.stored import DecisionRecord
 from tests.ledger.make import NOW
-from tests.route.decision.surveys import UNHEALTHY, budget, known, order, reasons, rows, survey
+from tests.route.decision.made_inputs import UNHEALTHY, budget, candidate, inputs, order, reasons, rows
 
 FIVE = {
-    "e": known("e", (15, 75), quality=0.95),
-    "d": known("d", (5, 15), quality=0.93),
-    "c": known("c", (1.25, 10), quality=0.90),
-    "b": known("b", (5, 15), quality=0.86),
-    "a": known("a", (2, 6), quality=0.80),
+    "e": candidate("e", (15, 75), quality=0.95),
+    "d": candidate("d", (5, 15), quality=0.93),
+    "c": candidate("c", (1.25, 10), quality=0.90),
+    "b": candidate("b", (5, 15), quality=0.86),
+    "a": candidate("a", (2, 6), quality=0.80),
 }
 
 
-def five(**rules: Any) -> Survey:
-    return survey(*FIVE.values(), order="cheapest", **rules)
+def five(**rules: Any) -> DecisionInputs:
+    return inputs(*FIVE.values(), order="cheapest", **rules)
 
 
 @pytest.mark.parametrize(("floor", "first"), [(0.80, "a"), (0.801, "c"), (0.90, "c"), (0.91, "d"), (0.95, "e")])
@@ -47,9 +47,9 @@ def test_a_floor_that_none_clears_leaves_none() -> None:
 
 def test_an_unknown_quality_is_never_invented() -> None:
     """With a floor it is a reason of its own, without one it is none."""
-    some = [known("a"), known("b", quality=0.9)]
-    assert reasons(survey(*some, min_quality=0.5)) == {"a": "no_quality", "b": None}
-    assert reasons(survey(*some)) == {"a": None, "b": None}
+    some = [candidate("a"), candidate("b", quality=0.9)]
+    assert reasons(inputs(*some, min_quality=0.5)) == {"a": "no_quality", "b": None}
+    assert reasons(inputs(*some)) == {"a": None, "b": None}
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_request_cap_is_held_against_the_projection(cap: str, left: list[str])
 
 def test_an_unknown_price_cannot_be_held_to_a_cap() -> None:
     """It is never $0."""
-    assert reasons(survey(known("a", None), request_cap_usd="100")) == {"a": "no_price"}
-    assert reasons(survey(known("a", None))) == {"a": None}
+    assert reasons(inputs(candidate("a", None), request_cap_usd="100")) == {"a": "no_price"}
+    assert reasons(inputs(candidate("a", None))) == {"a": None}
 
 
 CLOSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -112,7 +112,7 @@ OPEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_every_gate_closes_with_its_reason(reason: str) -> None:
     """The route has the reason in its row; the other one is chosen. A gate without a case fails here."""
     given, rules = CLOSED[reason]
-    decided = survey(known("a", **given), known("b", (0.1, 0.1), quality=1.0), **rules)
+    decided = inputs(candidate("a", **given), candidate("b", (0.1, 0.1), quality=1.0), **rules)
     assert reasons(decided) == {"a": reason, "b": None}
     assert [row["chosen"] for row in rows(decided).values()] == [False, True]
     assert order(decided) == (["b", "a"] if reason in SOFT else ["b"])
@@ -122,13 +122,13 @@ def test_every_gate_closes_with_its_reason(reason: str) -> None:
 def test_every_gate_opens_just_beside_it(reason: str) -> None:
     """At the limit itself, with the permission, or once the time is up."""
     given, rules = OPEN[reason]
-    assert order(survey(known("a", **given), **rules)) == ["a"]
+    assert order(inputs(candidate("a", **given), **rules)) == ["a"]
 
 
 def test_the_first_reason_is_told() -> None:
     """Where several gates are closed the row has the first in their order."""
-    shut = known("a", lacks=("tools", "images"), budget=budget("9"), wait_until=NOW + 1)
-    assert reasons(survey(shut))["a"] == "lacks_tools"
+    shut = candidate("a", lacks=("tools", "images"), budget=budget("9"), wait_until=NOW + 1)
+    assert reasons(inputs(shut))["a"] == "lacks_tools"
 
 
 @pytest.mark.parametrize("soft", sorted(SOFT))
@@ -137,15 +137,15 @@ def test_no_request_is_refused_for_evidence_alone(soft: str) -> None:
     so.
     """
     given, rules = CLOSED[soft]
-    some = [known("a", (9, 9), **given), known("b", (1, 1), warm_until=NOW + 9, **given)]
-    decided = survey(*some, **rules)
+    some = [candidate("a", (9, 9), **given), candidate("b", (1, 1), warm_until=NOW + 9, **given)]
+    decided = inputs(*some, **rules)
     assert order(decided) == ["a", "b"]
     told = rows(decided)
     assert [(row["eligible"], row["chosen"], row["set_aside"]) for row in told.values()] == [
         (True, True, soft),
         (True, False, soft),
     ]
-    assert Decided.of(decided).decision.rule_fired == "default+set_aside"
+    assert DecisionRecord.of(decided).decision.rule_fired == "default+set_aside"
     assert order(replace(decided, rules=replace(decided.rules, order="cheapest"))) == ["b", "a"]
 
 
@@ -153,24 +153,24 @@ def test_no_request_is_refused_for_evidence_alone(soft: str) -> None:
 def test_what_is_set_aside_is_the_last_resort(soft: str) -> None:
     """Behind every route that nothing speaks against, so that a chain whose others fail can still be served."""
     given, rules = CLOSED[soft]
-    decided = survey(known("a", **given), known("b"), known("c", enabled=False), **rules)
+    decided = inputs(candidate("a", **given), candidate("b"), candidate("c", enabled=False), **rules)
     assert order(decided) == ["b", "a"]
     assert reasons(decided) == {"a": soft, "b": None, "c": "disabled"}
 
 
 def test_a_hard_reason_behind_a_soft_one_is_hard() -> None:
     """What lacks the budget is not tried, though its first reason is only evidence."""
-    both = known("a", tool_incapable=True, budget=budget("5"))
-    assert (order(survey(both)), reasons(survey(both))) == ([], {"a": "tool_incapable"})
+    both = candidate("a", tool_incapable=True, budget=budget("5"))
+    assert (order(inputs(both)), reasons(inputs(both))) == ([], {"a": "tool_incapable"})
 
 
 def test_guards_that_are_off_say_nothing() -> None:
     """Neither pressure nor health sets a route aside, but what a provider asks for is heeded."""
-    oom, ill = known("a", out_of_memory_until=NOW + 9), known("b", health="unhealthy", rest_until=NOW + 9)
+    oom, ill = candidate("a", out_of_memory_until=NOW + 9), candidate("b", health="unhealthy", rest_until=NOW + 9)
     for action in ("off", "warn"):
-        assert reasons(survey(oom, memory_pressure=action)) == {"a": None}
-    assert order(survey(ill, known("c"), health="off")) == ["b", "c"]
-    assert order(survey(known("a", wait_until=NOW + 9), known("c"), health="off")) == ["c", "a"]
+        assert reasons(inputs(oom, memory_pressure=action)) == {"a": None}
+    assert order(inputs(ill, candidate("c"), health="off")) == ["b", "c"]
+    assert order(inputs(candidate("a", wait_until=NOW + 9), candidate("c"), health="off")) == ["c", "a"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_turned_dial_differs_unless_a_bound_stops_it(floor: Any, dial: str) ->
 
 def test_until_when_a_soft_reason_holds() -> None:
     """The later of what was asked for and the rest; memory by its own."""
-    ill = known("a", **UNHEALTHY | {"rest_until": NOW + 9_000}, wait_until=NOW + 1_000)
-    full = known("b", out_of_memory_until=NOW + 5_000)
-    told = rows(survey(ill, full, known("c")))
+    ill = candidate("a", **UNHEALTHY | {"rest_until": NOW + 9_000}, wait_until=NOW + 1_000)
+    full = candidate("b", out_of_memory_until=NOW + 5_000)
+    told = rows(inputs(ill, full, candidate("c")))
     assert [told[name].get("free_at") for name in "abc"] == [iso(NOW + 9_000), iso(NOW + 5_000), None]

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from ledger.moments import iso
 from route.decision import decide as decision
 from route.decision.gates import GATES, SOFT
-from route.decision.inputs import Known, Rules, Survey
-from route.decision.stored import Decided, explain
+from route.decision.inputs import Candidate, DecisionInputs, Rules
+from route.decision.stored import DecisionRecord, explain
 from tests.ledger.make import NOW
-from tests.route.decision.surveys import DEGRADED, WARM, budget, known, order, reasons, rows, survey
+from tests.route.decision.made_inputs import DEGRADED, WARM, budget, candidate, inputs, order, reasons, rows
 
 CANDIDATES = st.builds(
-    known,
+    candidate,
     st.sampled_from("abcdefg"),
     st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
     enabled=st.booleans(),
@@ -36,7 +36,7 @@ CANDIDATES = st.builds(
 
 
 SURVEYS = st.builds(
-    lambda some, rules: survey(*some, **rules),
+    lambda some, rules: inputs(*some, **rules),
     st.lists(CANDIDATES, max_size=5, unique_by=lambda k: k.route),
     st.fixed_dictionaries(
         {
@@ -50,7 +50,7 @@ SURVEYS = st.builds(
 
 @given(SURVEYS)
 @pytest.mark.case("A4")
-def test_a_decision_is_whole(surveyed: Survey) -> None:
+def test_a_decision_is_whole(surveyed: DecisionInputs) -> None:
     """Each candidate is eligible or has a reason; the first of the order is the one chosen; those set aside are
     last; and as long as nothing hard speaks against one of them, something is tried.
     """
@@ -70,25 +70,25 @@ def _with_reason(row: dict[str, Any]) -> dict[str, Any]:
 
 @given(SURVEYS)
 @pytest.mark.case("A9")
-def test_a_decision_is_made_again_from_what_is_stored(surveyed: Survey) -> None:
+def test_a_decision_is_made_again_from_what_is_stored(surveyed: DecisionInputs) -> None:
     """Packed, unpacked and decided anew: the same bytes."""
-    packed = Decided.of(surveyed).pack()
-    stored = Decided.unpack(packed)
-    assert stored.survey == surveyed
-    assert Decided.of(stored.survey).pack() == packed
-    assert stored == Decided.of(surveyed)
+    packed = DecisionRecord.of(surveyed).pack()
+    stored = DecisionRecord.unpack(packed)
+    assert stored.inputs == surveyed
+    assert DecisionRecord.of(stored.inputs).pack() == packed
+    assert stored == DecisionRecord.of(surveyed)
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\x02", b"\x01", b"\x01\xff\xff", b"{}"])
 def test_what_is_no_decision_of_ours_is_said_to_be_none(damaged: bytes) -> None:
     """A newer router's, or half of one."""
     with pytest.raises(ValueError, match=r"decision|Expecting"):
-        Decided.unpack(damaged)
+        DecisionRecord.unpack(damaged)
 
 
 def test_explaining_sees_another_decision() -> None:
     """Stored as decided by rules that are no more: it is shown as it was, and is said not to be the same."""
-    told = Decided.of(survey(known("a"), known("b")))
+    told = DecisionRecord.of(inputs(candidate("a"), candidate("b")))
     other = replace(told, decision=replace(told.decision, order=(1, 0)))
     said = explain("inf_1", other.pack())
     assert (said["same"], said["decided"]["order"], said["recomputed"]["order"]) == (
@@ -103,12 +103,12 @@ def test_explaining_sees_another_decision() -> None:
 def test_a_stored_decision_is_small() -> None:
     """Beside an inference it must fit into one write unit of 1 kB: 300 bytes for five routes with all figures."""
     some = [
-        known(
+        candidate(
             f"provider-{n}", (n, n), quality=0.8, count=99, successes=90 + n, latency_ms=800 + n, setup=f"{n:012}"
         )
         for n in range(5)
     ]
-    assert len(Decided.of(survey(*some, order="cheapest")).pack()) < 300
+    assert len(DecisionRecord.of(inputs(*some, order="cheapest")).pack()) < 300
 
 
 RULES: list[dict[str, Any]] = [
@@ -132,9 +132,10 @@ RULES: list[dict[str, Any]] = [
 @pytest.mark.case("A9")
 def test_every_rule_is_in_the_hash(changed: dict[str, Any]) -> None:
     """Also one that would have made no difference."""
-    some = known("a", quality=0.9)
+    some = candidate("a", quality=0.9)
     assert (
-        Decided.of(survey(some, **changed)).decision.ruleset_hash != Decided.of(survey(some)).decision.ruleset_hash
+        DecisionRecord.of(inputs(some, **changed)).decision.ruleset_hash
+        != DecisionRecord.of(inputs(some)).decision.ruleset_hash
     )
 
 
@@ -154,28 +155,32 @@ CHANGED: list[tuple[str, Any]] = [
 @pytest.mark.case("A9")
 def test_what_no_config_says_is_in_the_hash_too(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gates, which of them are soft, and every number of the rules' own."""
-    before = Decided.of(survey(known("a"))).decision.ruleset_hash
+    before = DecisionRecord.of(inputs(candidate("a"))).decision.ruleset_hash
     monkeypatch.setattr(decision, name, value)
-    assert Decided.of(survey(known("a"))).decision.ruleset_hash != before
+    assert DecisionRecord.of(inputs(candidate("a"))).decision.ruleset_hash != before
 
 
 def test_a_candidate_s_setup_is_in_the_hash_and_its_views_are_not() -> None:
     """What is configured is a rule; what was seen is an input."""
-    plain = Decided.of(survey(known("a"))).decision.ruleset_hash
-    assert Decided.of(survey(known("a", setup="other"))).decision.ruleset_hash != plain
-    seen: list[Known] = [known("a", count=9, latency_ms=9), known("a", **DEGRADED), known("a", **WARM)]
-    assert {Decided.of(survey(one)).decision.ruleset_hash for one in seen} == {plain}
+    plain = DecisionRecord.of(inputs(candidate("a"))).decision.ruleset_hash
+    assert DecisionRecord.of(inputs(candidate("a", setup="other"))).decision.ruleset_hash != plain
+    seen: list[Candidate] = [
+        candidate("a", count=9, latency_ms=9),
+        candidate("a", **DEGRADED),
+        candidate("a", **WARM),
+    ]
+    assert {DecisionRecord.of(inputs(one)).decision.ruleset_hash for one in seen} == {plain}
 
 
 def test_a_floor_of_nothing_is_a_floor() -> None:
     """A caller may say 0: whoever has no known quality is out, and the stored decision says so too."""
-    told = Decided.of(survey(known("a"), known("b", quality=0.1), min_quality=0.0))
-    stored = Decided.unpack(told.pack())
+    told = DecisionRecord.of(inputs(candidate("a"), candidate("b", quality=0.1), min_quality=0.0))
+    stored = DecisionRecord.unpack(told.pack())
     assert (stored.document["quality_floor"], stored.document["order"]) == (0.0, ["b|m|"])
     assert stored.document == told.document
 
 
 def test_a_rest_that_nobody_heeds_holds_nothing_up() -> None:
     """With the guard off only the provider's own wish is told."""
-    ill = known("a", health="unhealthy", rest_until=NOW + 9_000, wait_until=NOW + 1_000)
-    assert rows(survey(ill, known("b"), health="off"))["a"]["free_at"] == iso(NOW + 1_000)
+    ill = candidate("a", health="unhealthy", rest_until=NOW + 9_000, wait_until=NOW + 1_000)
+    assert rows(inputs(ill, candidate("b"), health="off"))["a"]["free_at"] == iso(NOW + 1_000)

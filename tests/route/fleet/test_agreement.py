@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.ids import new_inference_id
 from ledger.items import Fact
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from ledger.store.opened import Store
 from rollup.passes import run_pass
 from route.fleet.fleet import Fleet
@@ -65,7 +65,7 @@ async def test_a_router_s_newer_facts_are_its_own_until_the_next_pass(store: Sto
     await run_pass(store, now=LATER, lag_ms=0)
     one, other = Fleet(store, 0), Fleet(store, 0)
     assert await decided(one, LATER) == await decided(other, LATER)
-    full = fact(LATER + 1, ok=False, kind=Kind.OUT_OF_MEMORY, provider="acme")
+    full = fact(LATER + 1, ok=False, kind=FaultKind.OUT_OF_MEMORY, provider="acme")
     one.add(full)
     await store.facts.put_fact(full)
     known = [await fleet.snapshot(LATER + 2) for fleet in (one, other)]

@@ -23,7 +23,7 @@ from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from ledger.store.records import Item
 from ledger.views import ViewKey
-from rollup.marks import SEALED, read_mark
+from rollup.marks import SEALED, read_watermark
 from rollup.passes import run_pass
 from route.fleet import overlay as module
 from route.fleet.fleet import Fleet, unsealed_after
@@ -53,7 +53,7 @@ async def test_totals_are_exact_wherever_a_pass_dies_at_midnight(
         client = dying_client(Writes(dies_at, lands))
         views = f"{store.views.name}-{dies_at}"
         async with beside(dynamodb_url, store, views=views) as own, beside(dynamodb_url, own, client) as doomed:
-            await read_mark(own, SEALED, start=minute_of(MIDNIGHT - 10 * MINUTE))
+            await read_watermark(own, SEALED, start=minute_of(MIDNIGHT - 10 * MINUTE))
             assert await totals(own) == exact
             try:
                 await run_pass(doomed, now=later, lag_ms=0)
@@ -72,7 +72,7 @@ async def test_a_day_that_a_killed_pass_left_out_is_in_the_totals(dynamodb_url: 
     await asyncio.gather(*map(store.facts.put_fact, facts))
     async with beside(dynamodb_url, store, views=f"{store.views.name}-b") as done:
         for at in (store, done):
-            await read_mark(at, SEALED, start=minute_of(MIDNIGHT - 2 * MINUTE))
+            await read_watermark(at, SEALED, start=minute_of(MIDNIGHT - 2 * MINUTE))
         await run_pass(done, now=MIDNIGHT + 4 * MINUTE, lag_ms=0)
         stored = await done.views.get_view_item(ViewKey("session#amy#s1", "2026-11-20"))
     assert stored is not None

@@ -8,9 +8,9 @@ import pytest
 
 import warmroute
 from ledger.folds.route_stats import RouteStats
-from ledger.items import State
+from ledger.items import InferenceState
 from ledger.money import ZERO
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from tests.fakes import Fail
 from tests.route.calling.little_server import LittleServer, Reply
 from tests.route.house import ALICE, House, build_house, model
@@ -76,7 +76,11 @@ def test_it_is_written_down_and_says_nothing_about_the_route(house: House) -> No
     session = {"x_claude_code_session_id": "cc-1"}
     assert house.post(PATH, ASKED, **session).status_code == 200
     [inference], [fact] = house.inferences(), house.facts()
-    assert (inference.state, inference.status, inference.origin.dialect) == (State.CLOSED, 200, "count_tokens")
+    assert (inference.state, inference.status, inference.origin.dialect) == (
+        InferenceState.CLOSED,
+        200,
+        "count_tokens",
+    )
     assert (fact.outcome, fact.usage, fact.estimated, fact.cost_usd) == (Outcome.OK, None, False, ZERO)
     assert (fact.closes, fact.unpriced, fact.counts, fact.origin.session) == (Ending.OK, False, False, "cc-1")
     house.rollup()
@@ -128,7 +132,7 @@ def test_a_server_that_cannot_count_leaves_it_to_us(dynamodb_url: str, status: i
         [inference], [fact] = house.inferences(), house.facts()
     assert (receipt["estimated"], receipt["inference_id"]) == (True, inference.inference_id)
     assert (fact.http_status, fact.cost_usd, fact.counts, fact.closes) == (status, ZERO, False, Ending.ERROR)
-    assert (inference.state, inference.status) == (State.CLOSED, 200)
+    assert (inference.state, inference.status) == (InferenceState.CLOSED, 200)
 
 
 def test_a_server_that_is_not_there_leaves_it_to_us(dynamodb_url: str) -> None:
@@ -140,7 +144,7 @@ def test_a_server_that_is_not_there_leaves_it_to_us(dynamodb_url: str) -> None:
     for said in odd:
         with _counting(200, said) as server, _with(dynamodb_url, server) as house:
             assert house.post(PATH, ASKED).headers["x-warmroute-estimated"] == "true"
-            assert [fact.kind for fact in house.facts()] == [Kind.BAD_ANSWER]
+            assert [fact.kind for fact in house.facts()] == [FaultKind.BAD_ANSWER]
 
 
 def test_the_next_route_is_asked_first(house: House) -> None:

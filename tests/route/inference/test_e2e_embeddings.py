@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import warmroute
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.usage import Usage
 from route.dialects.embeddings import EMBEDDINGS
 from route.errors import BadRequest
@@ -80,14 +80,14 @@ def test_what_is_written_down(house: House) -> None:
 @pytest.mark.parametrize(
     ("step", "kind"),
     [
-        (Fail(500), Kind.SERVER_ERROR),
-        (Cut(how="torn"), Kind.BAD_ANSWER),
-        (Garbage(body=b'{"object": "list"}'), Kind.BAD_ANSWER),
-        (Garbage(body=b"[]"), Kind.BAD_ANSWER),
-        (Garbage(body=b'{"error": {"message": "busy", "type": "server_error"}}'), Kind.SERVER_ERROR),
+        (Fail(500), FaultKind.SERVER_ERROR),
+        (Cut(how="torn"), FaultKind.BAD_ANSWER),
+        (Garbage(body=b'{"object": "list"}'), FaultKind.BAD_ANSWER),
+        (Garbage(body=b"[]"), FaultKind.BAD_ANSWER),
+        (Garbage(body=b'{"error": {"message": "busy", "type": "server_error"}}'), FaultKind.SERVER_ERROR),
     ],
 )
-def test_they_fall_back_like_everything_else(house: House, step: Any, kind: Kind) -> None:
+def test_they_fall_back_like_everything_else(house: House, step: Any, kind: FaultKind) -> None:
     """The first route fails or says no vectors: the second one serves, two attempts of one inference."""
     house.providers["a"].default = step
     with house.openai() as client:

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from ledger.folds.route_stats import RouteStats
-from ledger.items import State
+from ledger.items import InferenceState
 from ledger.money import ZERO
 from ledger.outcomes import Ending, Outcome
 from tests.fakes import Answer
@@ -188,7 +188,7 @@ def test_what_is_written_down(vendors: Vendors) -> None:
         "s",
         "painter",
     )
-    assert (inference.state, inference.ending, inference.status) == (State.CLOSED, Ending.OK, 200)
+    assert (inference.state, inference.ending, inference.status) == (InferenceState.CLOSED, Ending.OK, 200)
     assert (fact.n, fact.provider, fact.model, fact.wire_model) == (1, "x", "", "gpt-image-9")
     assert (fact.usage, fact.cost_usd, fact.estimated, fact.unpriced) == (None, None, False, True)
     assert fact.latency_ms is not None

@@ -6,9 +6,9 @@ import time
 import httpx2
 import pytest
 
-from ledger.items import State
+from ledger.items import InferenceState
 from ledger.money import ZERO
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from tests.route.bad_store import bad_store
 from tests.route.calling.little_server import Reply
 from tests.route.house import ALICE
@@ -27,7 +27,12 @@ def test_a_provider_that_is_not_there_is_502(vendors: Vendors, method: str) -> N
     [inference], [fact] = vendors.house.inferences(), vendors.house.facts()
     assert response.headers["x-request-id"] == inference.inference_id
     assert response.headers["x-should-retry"] == "false"
-    assert (fact.kind, fact.cost_usd, fact.outcome, fact.http_status) == (Kind.NETWORK, ZERO, Outcome.ERROR, None)
+    assert (fact.kind, fact.cost_usd, fact.outcome, fact.http_status) == (
+        FaultKind.NETWORK,
+        ZERO,
+        Outcome.ERROR,
+        None,
+    )
     assert (inference.ending, inference.status) == (Ending.ERROR, 502)
 
 
@@ -43,7 +48,7 @@ def test_a_provider_that_says_nothing_is_504(dynamodb_url: str, stream: bool) ->
         assert time.monotonic() - began < 1.8
         [fact] = vendors.house.facts()
     assert (response.status_code, response.json()["error"]["code"]) == (504, "timeout")
-    assert (fact.kind, fact.cost_usd, fact.outcome) == (Kind.TIMEOUT, None, Outcome.ERROR)
+    assert (fact.kind, fact.cost_usd, fact.outcome) == (FaultKind.TIMEOUT, None, Outcome.ERROR)
 
 
 EVENTS = [b"event: a\ndata: {}\n\n", b"data: two\n\n", b"data: [DONE]\n\n"]
@@ -77,7 +82,7 @@ def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(vendors: Vendo
     with pytest.raises(httpx2.RemoteProtocolError):
         vendors.house.post("/v1/audio/speech", {"input": "hi"})
     [inference], [fact] = vendors.house.inferences(), vendors.house.facts()
-    assert (fact.outcome, fact.kind, fact.http_status) == (Outcome.STREAM_INTERRUPTED, Kind.NETWORK, 200)
+    assert (fact.outcome, fact.kind, fact.http_status) == (Outcome.STREAM_INTERRUPTED, FaultKind.NETWORK, 200)
     assert (fact.cost_usd, inference.ending, inference.status) == (None, Ending.ERROR, 200)
 
 
@@ -89,7 +94,7 @@ def test_silence_inside_an_answer_ends_it(dynamodb_url: str) -> None:
         with pytest.raises(httpx2.RemoteProtocolError):
             vendors.house.post("/v1/audio/speech", {"input": "hi"})
         [fact] = vendors.house.facts()
-    assert (fact.outcome, fact.kind) == (Outcome.STREAM_INTERRUPTED, Kind.TIMEOUT)
+    assert (fact.outcome, fact.kind) == (Outcome.STREAM_INTERRUPTED, FaultKind.TIMEOUT)
 
 
 @pytest.mark.case("A5")
@@ -104,12 +109,12 @@ def test_a_caller_who_leaves_ends_it(vendors: Vendors) -> None:
     assert vendors.openai.gone.wait(5)
     for _ in range(100):
         inferences = vendors.house.inferences()
-        if inferences[0].state is not State.OPEN:
+        if inferences[0].state is not InferenceState.OPEN:
             break
         time.sleep(0.05)
     [inference], [fact] = inferences, vendors.house.facts()
-    assert (inference.state, inference.ending, inference.status) == (State.CLOSED, Ending.CANCELLED, None)
-    assert (fact.outcome, fact.kind, fact.cost_usd) == (Outcome.CANCELLED, Kind.CANCELLED, None)
+    assert (inference.state, inference.ending, inference.status) == (InferenceState.CLOSED, Ending.CANCELLED, None)
+    assert (fact.outcome, fact.kind, fact.cost_usd) == (Outcome.CANCELLED, FaultKind.CANCELLED, None)
 
 
 def test_a_body_may_be_as_large_as_any_other(dynamodb_url: str) -> None:
@@ -161,7 +166,7 @@ def test_the_last_bytes_wait_for_the_ledger(vendors: Vendors) -> None:
     """An answer that was seen whole was written down: its last bytes come after the closing write."""
     for n in range(1, 6):
         assert vendors.house.get("/v1/files").status_code == 200
-        assert [i.state for i in vendors.house.inferences()] == [State.CLOSED] * n
+        assert [i.state for i in vendors.house.inferences()] == [InferenceState.CLOSED] * n
 
 
 @pytest.mark.parametrize("status", [101, 600, 999])
@@ -170,7 +175,7 @@ def test_a_status_that_no_answer_has_is_a_bad_answer(vendors: Vendors, status: i
     headers = {"connection": "upgrade", "upgrade": "x"} if status == 101 else {}
     vendors.reply = lambda _got: Reply(status, [], headers)
     assert vendors.house.get("/v1/files").status_code == 502
-    assert [fact.kind for fact in vendors.house.facts()] in ([Kind.BAD_ANSWER], [Kind.NETWORK])
+    assert [fact.kind for fact in vendors.house.facts()] in ([FaultKind.BAD_ANSWER], [FaultKind.NETWORK])
 
 
 @pytest.mark.parametrize(
@@ -191,7 +196,7 @@ def test_a_length_that_is_not_the_bodys_does_no_harm(vendors: Vendors, reply: Re
         (reply.status, b"".join(reply.pieces)),
         (502, response.content),
     ]
-    assert [i.state for i in vendors.house.inferences()] == [State.CLOSED]
+    assert [i.state for i in vendors.house.inferences()] == [InferenceState.CLOSED]
 
 
 def test_nothing_is_passed_on_before_it_is_written_down(dynamodb_url: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger.folds.route_stats import RouteStats
 from ledger.moments import DAY_MS, iso, minute_start_ms
 from ledger.snapshot import Snapshot
-from route.decision.stored import Decided
+from route.decision.stored import DecisionRecord
 from route.dialects.chat import CHAT
 from route.dialects.count_tokens import COUNT_TOKENS
 from route.dialects.embeddings import EMBEDDINGS
@@ -37,10 +37,10 @@ from tests.route.plans import (
 
 def test_the_base_order_is_the_listed_one() -> None:
     """`static`: as the profile has it, the first is chosen, and the rule says why."""
-    decided = plan(request())
-    assert keys(decided) == [ACME, OTHER]
-    assert [row["chosen"] for row in decided.candidates] == [True, False]
-    assert (decided.rule_fired, decided.refusal) == ("default", None)
+    record = plan(request())
+    assert keys(record) == [ACME, OTHER]
+    assert [row["chosen"] for row in record.candidates] == [True, False]
+    assert (record.rule_fired, record.refusal) == ("default", None)
 
 
 def test_a_row_has_what_is_known_of_its_route() -> None:
@@ -71,7 +71,7 @@ def test_within_one_dialect_nothing_is_read() -> None:
     for limits, is_read in ((config(), False), (mixed, True)):
         asked = request(config=limits)
         plan(asked, limits)
-        assert ("neutral" in vars(asked.reading)) is is_read
+        assert ("neutral" in vars(asked.lazy_neutral)) is is_read
 
 
 def test_sealed_thinking_is_left_out_where_the_profile_says_so() -> None:
@@ -80,11 +80,11 @@ def test_sealed_thinking_is_left_out_where_the_profile_says_so() -> None:
     for word, reason, dropped in (("refuse", "lossy_translation", ()), ("drop", None, True)):
         profiles = {"default": {"routes": ["acme/small"], "sealed_thinking": word}}
         limits = config(providers=[provider("acme", dialects=["responses"])], profiles=profiles)
-        decided = plan(request(asked, config=limits), limits)
-        assert decided.candidates[0].get("rejection_reason") == reason
+        record = plan(request(asked, config=limits), limits)
+        assert record.candidates[0].get("rejection_reason") == reason
         if dropped:
-            (route,) = decided.routes
-            translation = decided.translator.to(route.provider, route.model, route.able)
+            (route,) = record.routes
+            translation = record.translator.to(route.provider, route.model, route.capabilities)
             assert translation is not None
             assert "messages[].reasoning_details[].thinking" in translation.dropped
 
@@ -154,19 +154,19 @@ def test_of_two_budgets_the_tightest_stops_a_provider(first: int) -> None:
     """Whichever is listed first: 5 a month is spent, 9 a day is not; and the bytes are the same."""
     budgets = [MONTHLY, MONTHLY | {"period": "day", "limit_usd": 9}]
     both = config(budgets=[budgets[first], budgets[1 - first]])
-    decided = plan(request(), both, snapshot=spent("6"))
-    assert reasons(decided)[ACME] == "budget_exhausted"
-    assert decided.candidates[0]["budget"]["limit_usd"] == "5"
+    record = plan(request(), both, snapshot=spent("6"))
+    assert reasons(record)[ACME] == "budget_exhausted"
+    assert record.candidates[0]["budget"]["limit_usd"] == "5"
     equal = [MONTHLY, MONTHLY | {"period": "day"}]
     listed = [config(budgets=[equal[n], equal[1 - n]]) for n in (0, 1)]
-    assert len({plan(request(), each, snapshot=spent("1")).decided.body for each in listed}) == 1
+    assert len({plan(request(), each, snapshot=spent("1")).record.body for each in listed}) == 1
 
 
 def test_each_of_several_answers_is_reserved_for() -> None:
     """Eight choices cost eight times the output, and what counts or embeds has none."""
 
     def reserved(asked: Json, dialect: Any = CHAT) -> int:
-        return plan(request(asked, dialect=dialect)).decided.survey.asked.output_tokens
+        return plan(request(asked, dialect=dialect)).record.inputs.needs.output_tokens
 
     assert [reserved(body(max_tokens=10, **more)) for more in ({}, {"n": 8}, {"n": None}, {"n": "x"})] == [
         10,
@@ -192,10 +192,10 @@ def test_what_a_subscription_pays_for_is_free() -> None:
 def test_a_warning_budget_warns(amount: str, count: int) -> None:
     """From the moment the limit is reached, with the scope and both amounts, and without a change of the plan."""
     warning = config(budgets=[MONTHLY | {"action": "warn"}])
-    decided = plan(request(), warning, snapshot=spent(amount))
+    record = plan(request(), warning, snapshot=spent(amount))
     told = {"scope": "provider:acme", "period": "month", "spent_usd": amount, "limit_usd": "5"}
-    assert decided.warnings == (told,) * count
-    assert decided.pack() == replace(decided, warnings=()).pack()
+    assert record.warnings == (told,) * count
+    assert record.pack() == replace(record, warnings=()).pack()
 
 
 def test_only_those_are_warned_of_who_may_be_used() -> None:
@@ -212,24 +212,24 @@ def test_only_those_are_warned_of_who_may_be_used() -> None:
 @pytest.mark.case("U9")
 def test_the_warm_route_is_first_while_its_cache_is_alive(before: int, hot: bool) -> None:
     """Up to the millisecond before `warm_until`; at it the cache is taken for dead."""
-    decided = plan(request(), warm=[warm_on("other", until=NOW + before)])
-    assert keys(decided) == ([OTHER, ACME] if hot else [ACME, OTHER])
-    assert [row["warm"] for row in decided.candidates] == [False, hot]
-    assert [row["chosen"] for row in decided.candidates] == [not hot, hot]
-    assert decided.rule_fired == ("default+warm" if hot else "default")
+    record = plan(request(), warm=[warm_on("other", until=NOW + before)])
+    assert keys(record) == ([OTHER, ACME] if hot else [ACME, OTHER])
+    assert [row["warm"] for row in record.candidates] == [False, hot]
+    assert [row["chosen"] for row in record.candidates] == [not hot, hot]
+    assert record.rule_fired == ("default+warm" if hot else "default")
 
 
 def test_warmth_opens_no_gate() -> None:
     """A warm route that is not eligible stays out."""
-    decided = plan(request(), BUDGETED, snapshot=spent("5"), warm=[warm_on("acme", until=NOW + 1)])
-    assert keys(decided) == [OTHER]
-    assert not any(row["warm"] for row in decided.candidates)
+    record = plan(request(), BUDGETED, snapshot=spent("5"), warm=[warm_on("acme", until=NOW + 1)])
+    assert keys(record) == [OTHER]
+    assert not any(row["warm"] for row in record.candidates)
 
 
 def test_another_model_s_warm_route_steers_nothing() -> None:
     """Warm with a model that is not in the chain says nothing about this one."""
-    decided = plan(request(), warm=[warm_on("other", "large", until=NOW + 1), warm_on("nobody", until=NOW + 1)])
-    assert keys(decided) == [ACME, OTHER]
+    record = plan(request(), warm=[warm_on("other", "large", until=NOW + 1), warm_on("nobody", until=NOW + 1)])
+    assert keys(record) == [ACME, OTHER]
 
 
 def test_of_two_warm_routes_the_latest_is_first() -> None:
@@ -270,12 +270,12 @@ def test_without_a_route_that_can_it_is_400() -> None:
     """Every route with its reason, and no reason to try again; no route is chosen. Pinned: 422, with a hint."""
     unable = chain(model(capabilities={"tools": False}))
     pinned = request(body(model="acme/small", tools=TOOLS), config=unable)
-    decided = plan(pinned, unable)
-    refusal = decided.refusal
+    record = plan(pinned, unable)
+    refusal = record.refusal
     assert refusal is not None
     assert (refusal.status, refusal.code, refusal.should_retry) == (422, "no_eligible_route", False)
     assert "acme/small: lacks_tools" in refusal.message
-    assert not any(row["chosen"] for row in decided.candidates)
+    assert not any(row["chosen"] for row in record.candidates)
     alone = chain(model(capabilities={"tools": False}))
     sole = {"default": {"routes": ["acme/small"]}}
     by_profile = config(providers=alone.model_dump()["providers"], profiles=sole)
@@ -326,21 +326,19 @@ def test_the_same_inputs_give_the_same_bytes(case: Any) -> None:
 @pytest.mark.case("A4")
 def test_a_decision_is_whole(case: Any) -> None:
     """Each candidate is either in the order or has a reason; exactly the first of the order is chosen."""
-    decided = decided_case(case)
-    eligible = {row["route"] for row in decided.candidates if row["eligible"]}
-    assert (
-        eligible == set(keys(decided)) == {route for route, reason in reasons(decided).items() if reason is None}
-    )
-    assert [row["route"] for row in decided.candidates if row["chosen"]] == keys(decided)[:1]
-    assert (decided.refusal is None) is bool(eligible)
+    record = decided_case(case)
+    eligible = {row["route"] for row in record.candidates if row["eligible"]}
+    assert eligible == set(keys(record)) == {route for route, reason in reasons(record).items() if reason is None}
+    assert [row["route"] for row in record.candidates if row["chosen"]] == keys(record)[:1]
+    assert (record.refusal is None) is bool(eligible)
 
 
 def test_the_stored_decision_says_it_all() -> None:
     """Candidates with their reasons, order, rule, hash and the views' version; what is unknown is left out."""
-    decided = plan(request(), BUDGETED, snapshot=spent("5"))
-    stored = Decided.unpack(decided.pack()).document
+    record = plan(request(), BUDGETED, snapshot=spent("5"))
+    stored = DecisionRecord.unpack(record.pack()).document
     assert stored["order"] == [OTHER]
-    assert (stored["rule_fired"], stored["ruleset_hash"]) == ("default", decided.ruleset_hash)
+    assert (stored["rule_fired"], stored["ruleset_hash"]) == ("default", record.ruleset_hash)
     assert stored["views_as_of"] == iso(NOW)
-    assert stored["candidates"] == decided.candidates
+    assert stored["candidates"] == record.candidates
     assert stored["candidates"][0]["rejection_reason"] == "budget_exhausted"

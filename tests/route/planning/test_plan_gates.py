@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.items import ApiKey, Fact
-from ledger.outcomes import Kind, Outcome
+from ledger.outcomes import FaultKind, Outcome
 from ledger.snapshot import Snapshot, add_facts, with_own
 from route.config.file import Config
 from route.decision.gates import GATES, SOFT
@@ -73,7 +73,7 @@ GATED: dict[str, Gated] = {
         config(budgets=[{"scope": "provider:acme", "period": "day", "limit_usd": 0}], profiles=CHAIN),
         *PLAIN,
     ),
-    "memory_pressure": (config(), body(), KEY, views([fact(NOW, ok=False, kind=Kind.OUT_OF_MEMORY)])),
+    "memory_pressure": (config(), body(), KEY, views([fact(NOW, ok=False, kind=FaultKind.OUT_OF_MEMORY)])),
     "cooling_down": (config(), body(), KEY, views([fact(NOW, ok=False, retry_after_ms=1)])),
 }
 
@@ -101,7 +101,7 @@ def test_every_gate_is_tested() -> None:
         (toolless(19), True),
         (toolless(20), False),
         (toolless(40) + toolless(1, tool_calls=1), True),
-        (toolless(20, outcome=Outcome.ERROR, kind=Kind.RATE_LIMITED), True),
+        (toolless(20, outcome=Outcome.ERROR, kind=FaultKind.RATE_LIMITED), True),
         ([replace(one, at=one.at - 31 * MINUTE) for one in toolless(20)], True),
         ([replace(one, origin=ORIGIN) for one in toolless(50)], True),
     ],
@@ -130,7 +130,7 @@ def test_latency_is_of_requests_like_this_one() -> None:
 def test_a_pause_that_was_asked_for_ends_by_itself() -> None:
     """Until the instant that the provider named, and not at it; an out of memory lasts 120 s, or as configured."""
     waits = views([fact(NOW, ok=False, retry_after_ms=5_000)])
-    full = views([fact(NOW, ok=False, kind=Kind.OUT_OF_MEMORY)])
+    full = views([fact(NOW, ok=False, kind=FaultKind.OUT_OF_MEMORY)])
     shorter = config(
         profiles={"default": CHAIN["default"] | {"memory_pressure": {"action": "skip", "cooldown_s": 60}}}
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.moments import DAY_MS
-from route.config.capabilities import Resolved
+from route.config.capabilities import ResolvedCapabilities
 from route.config.file import Config
 from route.planning.plan import Plan
 from tests.ledger.make import NOW
@@ -102,7 +102,7 @@ def test_a_chain_s_listing_is_no_rule_but_in_static() -> None:
         bytes_of = []
         for each in (listed, turned):
             loaded = Config.model_validate(each)
-            bytes_of.append(plan(request(body(profile="default"), config=loaded), loaded).decided.body)
+            bytes_of.append(plan(request(body(profile="default"), config=loaded), loaded).record.body)
         assert (bytes_of[0] == bytes_of[1]) is same
 
 
@@ -111,7 +111,9 @@ def test_bundled_capabilities_are_in_the_hash(flag: str, monkeypatch: pytest.Mon
     """What is known of a model by the table that comes with the router, and not by its own entry, decides too."""
     before = plan(request()).ruleset_hash
     known: Json = {"tools": False, "images": False, "thinking": "none", "max_output_tokens": 9}
-    monkeypatch.setattr("route.config.routes.capabilities_of", lambda *_: Resolved(**{flag: known[flag]}))
+    monkeypatch.setattr(
+        "route.config.routes.capabilities_of", lambda *_: ResolvedCapabilities(**{flag: known[flag]})
+    )
     fresh = config()
     assert plan(request(config=fresh), fresh).ruleset_hash != before
 

@@ -16,7 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from route.calling.classify import classify
 from route.config.file import ConfigError
 from route.providers.base import Outgoing, Refused, Unreachable
@@ -266,27 +266,34 @@ def test_credentials_that_cannot_be_renewed_are_unreachable(monkeypatch: pytest.
 
 
 AWS = "x-amzn-errortype"
-REFUSALS: list[tuple[int, str, str, int, Kind, bool]] = [
-    (400, "ValidationException", "messages: Field required", 400, Kind.INVALID_REQUEST, False),
-    (400, "ValidationException", "Input is too long for requested model.", 400, Kind.CONTEXT_OVERFLOW, True),
-    (400, "ValidationException", "prompt is too long: 9 tokens > 8 maximum", 400, Kind.CONTEXT_OVERFLOW, True),
-    (400, "ServiceQuotaExceededException", "Too many.", 429, Kind.RATE_LIMITED, True),
-    (403, "AccessDeniedException", "You don't have access to the model.", 403, Kind.AUTH, True),
-    (403, "UnrecognizedClientException", "The security token is invalid.", 403, Kind.AUTH, True),
-    (404, "ResourceNotFoundException", "Could not resolve the model.", 404, Kind.MODEL_NOT_FOUND, True),
-    (408, "ModelTimeoutException", "Too long.", 504, Kind.TIMEOUT, True),
-    (424, "ModelErrorException", "The model failed.", 500, Kind.SERVER_ERROR, True),
-    (429, "ThrottlingException", "Too many tokens, please wait.", 429, Kind.RATE_LIMITED, True),
-    (429, "ModelNotReadyException", "Not ready.", 529, Kind.OVERLOADED, True),
-    (500, "InternalServerException", "Try again.", 500, Kind.SERVER_ERROR, True),
-    (503, "ServiceUnavailableException", "Unable to process.", 529, Kind.OVERLOADED, True),
-    (418, "NewException", "Hello.", 418, Kind.INVALID_REQUEST, False),
+REFUSALS: list[tuple[int, str, str, int, FaultKind, bool]] = [
+    (400, "ValidationException", "messages: Field required", 400, FaultKind.INVALID_REQUEST, False),
+    (400, "ValidationException", "Input is too long for requested model.", 400, FaultKind.CONTEXT_OVERFLOW, True),
+    (
+        400,
+        "ValidationException",
+        "prompt is too long: 9 tokens > 8 maximum",
+        400,
+        FaultKind.CONTEXT_OVERFLOW,
+        True,
+    ),
+    (400, "ServiceQuotaExceededException", "Too many.", 429, FaultKind.RATE_LIMITED, True),
+    (403, "AccessDeniedException", "You don't have access to the model.", 403, FaultKind.AUTH, True),
+    (403, "UnrecognizedClientException", "The security token is invalid.", 403, FaultKind.AUTH, True),
+    (404, "ResourceNotFoundException", "Could not resolve the model.", 404, FaultKind.MODEL_NOT_FOUND, True),
+    (408, "ModelTimeoutException", "Too long.", 504, FaultKind.TIMEOUT, True),
+    (424, "ModelErrorException", "The model failed.", 500, FaultKind.SERVER_ERROR, True),
+    (429, "ThrottlingException", "Too many tokens, please wait.", 429, FaultKind.RATE_LIMITED, True),
+    (429, "ModelNotReadyException", "Not ready.", 529, FaultKind.OVERLOADED, True),
+    (500, "InternalServerException", "Try again.", 500, FaultKind.SERVER_ERROR, True),
+    (503, "ServiceUnavailableException", "Unable to process.", 529, FaultKind.OVERLOADED, True),
+    (418, "NewException", "Hello.", 418, FaultKind.INVALID_REQUEST, False),
 ]
 
 
 @pytest.mark.parametrize(("status", "name", "message", "told", "kind", "onwards"), REFUSALS)
 def test_a_refusal_is_what_anthropic_would_have_said(
-    status: int, name: str, message: str, told: int, kind: Kind, onwards: bool
+    status: int, name: str, message: str, told: int, kind: FaultKind, onwards: bool
 ) -> None:
     """Envelope, status and verdict; AWS's word is the code."""
     headers = {AWS: f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/", "x-amzn-requestid": "aws-1"}

@@ -11,7 +11,7 @@ import anthropic
 import openai
 import pytest
 
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from route.calling.classify import classify
 from route.calling.upstream import call, open_http
 from route.dialects import BY_NAME
@@ -90,7 +90,7 @@ async def test_a_stranger_is_refused(fresh: StandIn) -> None:
     with pytest.raises(Refused) as caught:
         await told(here(fresh, "wrong"), ASKED)
     assert caught.value.status == 403
-    assert classify(caught.value, NOW).kind is Kind.AUTH
+    assert classify(caught.value, NOW).kind is FaultKind.AUTH
     late = here(fresh)
     late._clock = lambda: NOW
     with pytest.raises(Refused, match="403"):

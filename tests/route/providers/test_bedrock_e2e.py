@@ -6,7 +6,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from ledger.outcomes import Kind, Outcome
+from ledger.outcomes import FaultKind, Outcome
 from tests.fakes import Answer, Cut, Fail, StreamError, ToolCall
 from tests.fakes.bedrock import Bedrock
 from tests.route.house import House, model
@@ -85,15 +85,17 @@ def test_other_models_answer_too(house: House, bedrock: Bedrock) -> None:
 @pytest.mark.parametrize(
     ("step", "kind"),
     [
-        (StreamError(after_chunks=0), Kind.OVERLOADED),
-        (Cut(after_chunks=0, how="torn"), Kind.BAD_ANSWER),
-        (Cut(after_chunks=0, how="reset"), Kind.NETWORK),
-        (Fail(529, "Overloaded"), Kind.OVERLOADED),
-        (Fail(424, "The model failed."), Kind.SERVER_ERROR),
-        (Fail(429, "Too many tokens, please wait."), Kind.RATE_LIMITED),
+        (StreamError(after_chunks=0), FaultKind.OVERLOADED),
+        (Cut(after_chunks=0, how="torn"), FaultKind.BAD_ANSWER),
+        (Cut(after_chunks=0, how="reset"), FaultKind.NETWORK),
+        (Fail(529, "Overloaded"), FaultKind.OVERLOADED),
+        (Fail(424, "The model failed."), FaultKind.SERVER_ERROR),
+        (Fail(429, "Too many tokens, please wait."), FaultKind.RATE_LIMITED),
     ],
 )
-def test_what_fails_before_content_falls_through(house: House, bedrock: Bedrock, step: Any, kind: Kind) -> None:
+def test_what_fails_before_content_falls_through(
+    house: House, bedrock: Bedrock, step: Any, kind: FaultKind
+) -> None:
     """Exception frames, torn ones, broken connections and AWS's own statuses: the next route serves."""
     bedrock.claude.plan(step, Answer(text="from the spare"))
     with house.anthropic(max_retries=0) as client, client.messages.stream(**ASKED) as running:

@@ -18,8 +18,8 @@ from route.dialects.embeddings import EMBEDDINGS
 from route.dialects.messages import MESSAGES
 from route.dialects.responses import RESPONSES
 from route.errors import BadRequest, Forbidden, NotFound
-from route.request.auto_router import Message, Subject, code_fence_ratio
-from route.request.profile_choice import Choice, choose
+from route.request.auto_router import Subject, UserMessage, code_fence_ratio
+from route.request.profile_choice import ProfileChoice, choose
 from tests.route.build import Json, body, config, document, request
 from tests.route.config.test_config import fault
 
@@ -362,7 +362,7 @@ def test_a_key_that_is_bound_to_profiles_needs_the_one_that_is_chosen() -> None:
 def test_the_message_is_only_read_where_a_rule_needs_it() -> None:
     """A rule on the request that decides costs no reading."""
 
-    def message() -> Message | None:
+    def message() -> UserMessage | None:
         raise AssertionError
 
     by_request = routed(rule({"has_tools": False}), rule({"has_image": True}, name="s"))
@@ -371,7 +371,7 @@ def test_the_message_is_only_read_where_a_rule_needs_it() -> None:
         found(by_request, Subject(has_tools=True, message=message))
 
 
-def found(config: Config, subject: Subject) -> Choice:
+def found(config: Config, subject: Subject) -> ProfileChoice:
     return choose({"profile": "auto"}, {}, "", config, subject)
 
 

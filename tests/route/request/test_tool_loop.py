@@ -20,9 +20,9 @@ from route.dialects.messages import MESSAGES
 from route.dialects.neutral import NeutralRequest
 from route.dialects.responses import RESPONSES
 from route.errors import ApiError
-from route.request.lazy_neutral import Reading
+from route.request.lazy_neutral import LazyNeutral
 from route.request.parse import Request, estimate_tokens
-from route.request.tool_loop import HINT, Loop, _tail, detect, guard_tool_loop
+from route.request.tool_loop import HINT, ToolLoop, _tail, detect, guard_tool_loop
 from tests.route.build import Json, config, request
 
 SECRET = "swordfish"
@@ -118,13 +118,13 @@ def guarding(**guard: Any) -> Config:
     return config(profiles={"default": {"routes": ["acme/small"], "tool_loop": guard}})
 
 
-def loop(dialect: Dialect, *steps: Step, **guard: Any) -> Loop | None:
+def loop(dialect: Dialect, *steps: Step, **guard: Any) -> ToolLoop | None:
     neutral = guarded(dialect, *steps).neutral
     assert isinstance(neutral, NeutralRequest)
     return detect(neutral, ToolLoopGuard(**guard))
 
 
-def seen(asked: Json) -> Loop | None:
+def seen(asked: Json) -> ToolLoop | None:
     """In a body of Anthropic's messages."""
     neutral = request(asked, dialect=MESSAGES).neutral
     assert isinstance(neutral, NeutralRequest)
@@ -143,9 +143,9 @@ BASH = Call(name="Bash", arguments="{}")
 @pytest.mark.case("C12")
 def test_three_equal_calls_are_a_loop_and_two_are_none(dialect: Dialect) -> None:
     """At the threshold it is one, with the tool's name and the length of the run."""
-    assert loop(dialect, *[(READ,)] * 3) == Loop("Read", 3)
+    assert loop(dialect, *[(READ,)] * 3) == ToolLoop("Read", 3)
     assert loop(dialect, *[(READ,)] * 2) is None
-    assert loop(dialect, *[(READ,)] * 2, threshold=2) == Loop("Read", 2)
+    assert loop(dialect, *[(READ,)] * 2, threshold=2) == ToolLoop("Read", 2)
     assert loop(dialect) is None
 
 
@@ -156,9 +156,9 @@ def test_only_the_run_at_the_end_counts(dialect: Dialect) -> None:
     a, b, c = ((Call(arguments=json.dumps({"path": path})),) for path in "abc")
     assert loop(dialect, a, b, c) is None
     assert loop(dialect, a, a, a, (BASH,)) is None
-    assert loop(dialect, (BASH,), a, a, a) == Loop("Read", 3)
+    assert loop(dialect, (BASH,), a, a, a) == ToolLoop("Read", 3)
     assert loop(dialect, a, a, b, a) is None
-    assert loop(dialect, (BASH, READ), a, a) == Loop("Read", 3)
+    assert loop(dialect, (BASH, READ), a, a) == ToolLoop("Read", 3)
     assert loop(dialect, (READ, BASH), a, a) is None
     assert loop(dialect, *[(Call(name=name),) for name in ("Read", "Write", "Read")]) is None
 
@@ -169,7 +169,7 @@ def test_the_order_of_keys_is_nothing(dialect: Dialect) -> None:
     """At any depth, and blanks neither; another value is another call."""
     one = Call(arguments='{"a": 1, "b": {"c": [1, 2], "d": null}}')
     two = Call(arguments='{"b":{"d":null,"c":[1,2]},"a":1}')
-    assert loop(dialect, (one,), (two,), (one,)) == Loop("Read", 3)
+    assert loop(dialect, (one,), (two,), (one,)) == ToolLoop("Read", 3)
     assert loop(dialect, (one,), (Call(arguments='{"b":{"d":null,"c":[2,1]},"a":1}'),), (one,)) is None
 
 
@@ -179,13 +179,13 @@ def test_a_call_whose_results_differ_is_polling(dialect: Dialect) -> None:
     """Somebody waits for something; once the answers stay the same for long enough it is a loop."""
     assert loop(dialect, *each(READ, "10 %", "20 %", "30 %")) is None
     assert loop(dialect, *each(READ, "10 %", "30 %", "30 %")) is None
-    assert loop(dialect, *each(READ, "10 %", "30 %", "30 %", "30 %")) == Loop("Read", 3)
+    assert loop(dialect, *each(READ, "10 %", "30 %", "30 %", "30 %")) == ToolLoop("Read", 3)
 
 
 @DIALECTS
 def test_a_result_that_is_not_there_yet_equals_any(dialect: Dialect) -> None:
     """But it does not make two others equal."""
-    assert loop(dialect, *each(READ, "same", "same", None)) == Loop("Read", 3)
+    assert loop(dialect, *each(READ, "same", "same", None)) == ToolLoop("Read", 3)
     assert loop(dialect, *each(READ, "one", None, "two")) is None
     assert loop(dialect, *each(READ, "one", "two", None)) is None
 
@@ -193,7 +193,7 @@ def test_a_result_that_is_not_there_yet_equals_any(dialect: Dialect) -> None:
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES], ids=lambda dialect: dialect.name)
 def test_calls_without_any_result_are_a_loop(dialect: Dialect) -> None:
     """Where each stands in a message of its own, that is: what one item follows another is one turn."""
-    assert loop(dialect, *each(READ, None, None, None)) == Loop("Read", 3)
+    assert loop(dialect, *each(READ, None, None, None)) == ToolLoop("Read", 3)
     assert loop(RESPONSES, *each(READ, None, None, None)) is None
 
 
@@ -203,7 +203,7 @@ def test_equal_calls_at_once_count_once(dialect: Dialect) -> None:
     """Three of a kind in one turn are no loop; such a turn three times is one, and so counted."""
     assert loop(dialect, (READ, READ, READ)) is None
     assert loop(dialect, (READ, READ), (READ,)) is None
-    assert loop(dialect, *[(READ, READ)] * 3) == Loop("Read", 3)
+    assert loop(dialect, *[(READ, READ)] * 3) == ToolLoop("Read", 3)
     assert loop(dialect, *[(READ, OTHER)] * 3) is None
 
 
@@ -217,10 +217,10 @@ def test_equal_calls_at_once_have_all_their_results(dialect: Dialect) -> None:
 @DIALECTS
 def test_the_window_bounds_what_is_looked_at(dialect: Dialect) -> None:
     """Of nine equal calls five are seen, or as many as the window has; a threshold as large is reached."""
-    assert loop(dialect, *[(READ,)] * 9) == Loop("Read", 5)
-    assert loop(dialect, *[(READ,)] * 9, window=50, threshold=9) == Loop("Read", 9)
+    assert loop(dialect, *[(READ,)] * 9) == ToolLoop("Read", 5)
+    assert loop(dialect, *[(READ,)] * 9, window=50, threshold=9) == ToolLoop("Read", 9)
     assert loop(dialect, *[(READ,)] * 9, window=50, threshold=10) is None
-    assert loop(dialect, *[(READ,)] * 9, window=2, threshold=2) == Loop("Read", 2)
+    assert loop(dialect, *[(READ,)] * 9, window=2, threshold=2) == ToolLoop("Read", 2)
 
 
 @DIALECTS
@@ -230,7 +230,7 @@ def test_who_says_something_in_between_ends_the_run(dialect: Dialect) -> None:
     assert loop(dialect, *turns, "user: try something else") is None
     assert loop(dialect, *turns, "I am done", "user: again") is None
     assert loop(dialect, *turns[:2], "let me think", "user: go on", *turns[:2]) is None
-    assert loop(dialect, *turns, "user: again", *turns) == Loop("Read", 3)
+    assert loop(dialect, *turns, "user: again", *turns) == ToolLoop("Read", 3)
     assert loop(dialect, *turns, "assistant: I give up") is None
 
 
@@ -239,7 +239,7 @@ def test_words_beside_a_result_are_no_person() -> None:
     asked = _messages([(READ,)] * 3)
     for message in asked["messages"][2::2]:
         message["content"].append({"type": "text", "text": "<system-reminder>no</system-reminder>"})
-    assert seen(asked) == Loop("Read", 3)
+    assert seen(asked) == ToolLoop("Read", 3)
 
 
 def test_words_beside_a_call_do_not_end_the_run() -> None:
@@ -247,7 +247,7 @@ def test_words_beside_a_call_do_not_end_the_run() -> None:
     asked = _messages([(READ,)] * 3)
     for n, message in enumerate(asked["messages"][1::2]):
         message["content"].insert(0, {"type": "text", "text": f"Let me look, {n}."})
-    assert seen(asked) == Loop("Read", 3)
+    assert seen(asked) == ToolLoop("Read", 3)
 
 
 def test_a_mark_for_the_cache_makes_no_other_result() -> None:
@@ -255,11 +255,11 @@ def test_a_mark_for_the_cache_makes_no_other_result() -> None:
     asked = _messages([(READ,)] * 3)
     last = asked["messages"][-1]["content"][0]
     last["cache_control"] = last["content"][0]["cache_control"] = {"type": "ephemeral"}
-    assert seen(asked) == Loop("Read", 3)
+    assert seen(asked) == ToolLoop("Read", 3)
     for n, message in enumerate(asked["messages"][2::2]):
         image: Json = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
         message["content"][0]["content"] = [image | ({"cache_control": {"type": "ephemeral"}} if n == 2 else {})]
-    assert seen(asked) == Loop("Read", 3)
+    assert seen(asked) == ToolLoop("Read", 3)
     image["source"]["url"] = "https://a.example/c.png"
     assert seen(asked) is None
 
@@ -275,7 +275,7 @@ def test_ids_may_be_used_again() -> None:
     """Some local servers call each first call `call_0`: a call's result is the next one of its id."""
     turns = [replace(call, id="call_0") for (call,) in each(READ, "1", "2", "3")]
     assert loop(CHAT, *[(call,) for call in turns]) is None
-    assert loop(CHAT, *[(replace(call, result="1"),) for call in turns]) == Loop("Read", 3)
+    assert loop(CHAT, *[(replace(call, result="1"),) for call in turns]) == ToolLoop("Read", 3)
     assert loop(CHAT, *[(call,) for call in turns[:2]], (replace(turns[0], result=None),)) is None
 
 
@@ -286,13 +286,13 @@ BROKEN = ["{", "", "NaN", "[" * 100_000, '{"a": 1} x']
 @pytest.mark.parametrize("dialect", [CHAT, RESPONSES], ids=lambda dialect: dialect.name)
 def test_arguments_that_are_no_json_are_compared_as_they_stand(dialect: Dialect, arguments: str) -> None:
     """What a model says over and over need not make sense."""
-    assert loop(dialect, *[(Call(arguments=arguments),)] * 3) == Loop("Read", 3)
+    assert loop(dialect, *[(Call(arguments=arguments),)] * 3) == ToolLoop("Read", 3)
     assert loop(dialect, *[(Call(arguments=arguments + " " * n),) for n in range(3)]) is None or arguments == "NaN"
 
 
 def test_free_text_of_a_tool_is_no_json() -> None:
     """`{"a":1}` and `{"a": 1}` are two scripts."""
-    for scripts, expected in ((['{"a": 1}'] * 3, Loop("run", 3)), (['{"a": 1}', '{"a":1}', '{"a": 1}'], None)):
+    for scripts, expected in ((['{"a": 1}'] * 3, ToolLoop("run", 3)), (['{"a": 1}', '{"a":1}', '{"a": 1}'], None)):
         said: list[Json] = []
         for n, script in enumerate(scripts):
             said += [
@@ -436,7 +436,7 @@ def test_the_length_of_a_conversation_costs_nothing() -> None:
     neutral = guarded(CHAT, *[(READ,)] * 10).neutral
     assert isinstance(neutral, NeutralRequest)
     long: Any = (*[Trap()] * 1000, *neutral.turns)
-    assert detect(replace(neutral, turns=long), ToolLoopGuard()) == Loop("Read", 5)
+    assert detect(replace(neutral, turns=long), ToolLoopGuard()) == ToolLoop("Read", 5)
     other = guarded(CHAT, (OTHER,), (READ,)).neutral
     assert isinstance(other, NeutralRequest)
     assert detect(replace(other, turns=(*long[:1000], *other.turns)), ToolLoopGuard()) is None
@@ -454,8 +454,8 @@ def test_a_long_conversation_is_read_from_its_end_alone(dialect: Dialect) -> Non
     for asked in (looping, calm):
         field = "messages" if "messages" in asked.body else "input"
         assert len(_tail(asked.body, 5)[field]) < 200 < len(asked.body[field])
-        assert isinstance(Reading(dialect, _tail(asked.body, 5)).neutral, NeutralRequest)
-        assert "neutral" not in vars(asked.reading), "the whole of it has not been read"
+        assert isinstance(LazyNeutral(dialect, _tail(asked.body, 5)).neutral, NeutralRequest)
+        assert "neutral" not in vars(asked.lazy_neutral), "the whole of it has not been read"
 
 
 @DIALECTS
@@ -466,7 +466,7 @@ def test_the_end_says_what_all_of_it_says(dialect: Dialect, made: list[int], win
     steps += [(READ,)] * (3 if ends else 1)
     guard = ToolLoopGuard(window=max(window, 3))
     asked = guarded(dialect, *steps)
-    tail = Reading(dialect, _tail(asked.body, guard.window)).neutral
+    tail = LazyNeutral(dialect, _tail(asked.body, guard.window)).neutral
     whole = asked.neutral
     assert isinstance(tail, NeutralRequest)
     assert isinstance(whole, NeutralRequest)
@@ -483,6 +483,6 @@ def test_words_between_calls_are_no_calls(many: int, window: int) -> None:
             {"type": "function_call", "call_id": f"c{n}", "name": "Read", "arguments": "{}"},
             {"type": "function_call_output", "call_id": f"c{n}", "output": "same"},
         ]
-    tail = Reading(RESPONSES, _tail({"model": "", "input": said}, window)).neutral
+    tail = LazyNeutral(RESPONSES, _tail({"model": "", "input": said}, window)).neutral
     assert isinstance(tail, NeutralRequest)
-    assert detect(tail, ToolLoopGuard(window=window)) == Loop("Read", window)
+    assert detect(tail, ToolLoopGuard(window=window)) == ToolLoop("Read", window)

@@ -8,8 +8,8 @@ import openai
 import pytest
 
 import warmroute
-from ledger.items import State
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.items import InferenceState
+from ledger.outcomes import Ending, FaultKind, Outcome
 from tests.fakes import Answer, Cut, Fail, Garbage, Hang, Pings, StreamError
 from tests.route.house import ALICE, House, build_house, model
 
@@ -76,7 +76,7 @@ def test_one_request_with_a_fallback_is_two_attempts_of_one_inference(
     assert [(f.n, f.provider, f.outcome) for f in facts] == [(1, first, Outcome.ERROR), (2, second, Outcome.OK)]
     [inference] = house.inferences()
     assert {f.inference_id for f in facts} == {inference.inference_id}
-    assert (inference.state, inference.ending, inference.status) == (State.CLOSED, Ending.FALLBACK, 200)
+    assert (inference.state, inference.ending, inference.status) == (InferenceState.CLOSED, Ending.FALLBACK, 200)
     assert [(s.n, s.provider) for s in inference.started] == [(1, first), (2, second)]
     assert all(f.origin == inference.origin for f in facts)
 
@@ -101,7 +101,7 @@ def test_faults_of_a_request_stop_with_the_providers_own_words(house: House, sta
     assert caught.value.status_code == status
     assert "the provider's own words" in str(caught.value)
     assert caught.value.response.headers["x-should-retry"] == "false"
-    assert [(f.kind, f.counts) for f in house.facts()] == [(Kind.INVALID_REQUEST, False)]
+    assert [(f.kind, f.counts) for f in house.facts()] == [(FaultKind.INVALID_REQUEST, False)]
     assert not house.providers["b"].calls
 
 
@@ -189,7 +189,7 @@ def test_no_first_token_in_time_goes_to_the_next_route(dynamodb_url: str) -> Non
         for silence in (Hang(5_000), Pings(100, gap_ms=50)):
             house.providers["a"].plan(silence)
             assert _chat(house, stream=True, ours=False) == "small-2026-01 answers: hi"
-    assert [(f.n, f.kind) for f in house.facts() if not f.ok] == [(1, Kind.TIMEOUT)] * 2
+    assert [(f.n, f.kind) for f in house.facts() if not f.ok] == [(1, FaultKind.TIMEOUT)] * 2
 
 
 @pytest.mark.case("P5")
@@ -206,7 +206,7 @@ def test_none_in_time_is_a_504_in_the_dialect(dynamodb_url: str, dialect: str) -
         response = house.post(path, {"model": dialect, "max_tokens": 9, "messages": HI})
     assert response.status_code == 504
     assert response.json()["error"]["code"] == "timeout"
-    assert [f.kind for f in house.facts()] == [Kind.TIMEOUT] * 2
+    assert [f.kind for f in house.facts()] == [FaultKind.TIMEOUT] * 2
 
 
 def test_a_gap_inside_a_stream_ends_it_with_an_error(dynamodb_url: str) -> None:
@@ -217,7 +217,7 @@ def test_a_gap_inside_a_stream_ends_it_with_an_error(dynamodb_url: str) -> None:
         with pytest.raises(openai.APIError, match="gap deadline"):
             _chat(house, stream=True, ours=False)
     [fact] = house.facts()
-    assert (fact.outcome, fact.kind) == (Outcome.STREAM_INTERRUPTED, Kind.TIMEOUT)
+    assert (fact.outcome, fact.kind) == (Outcome.STREAM_INTERRUPTED, FaultKind.TIMEOUT)
 
 
 def test_the_whole_requests_time_bounds_all_attempts(dynamodb_url: str) -> None:
@@ -249,4 +249,4 @@ def test_context_overflow_goes_only_to_a_larger_context(
         house.providers["a"].default = Fail(400, message="This model's maximum context length is 1000 tokens")
         response = house.post("/v1/chat/completions", {"model": "chat", "messages": HI})
         assert (response.status_code, len(house.providers["b"].calls)) == (status, calls)
-    assert (house.facts()[0].kind, house.facts()[0].counts) == (Kind.CONTEXT_OVERFLOW, False)
+    assert (house.facts()[0].kind, house.facts()[0].counts) == (FaultKind.CONTEXT_OVERFLOW, False)

@@ -11,8 +11,8 @@ import openai
 import pytest
 
 import warmroute
-from ledger.items import State
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.items import InferenceState
+from ledger.outcomes import Ending, FaultKind, Outcome
 from tests.fakes import Answer, Cut, Fail, Garbage, Pings, Step, StreamError, Wait
 from tests.route.callers import CALLERS, CROSSING, ONE_EACH, SPEAKS, Caller
 from tests.route.house import ALICE, House, build_house
@@ -78,7 +78,7 @@ def test_a_fault_before_any_content_goes_to_the_next_route(
     assert [(f.n, f.provider, f.ok) for f in facts] == [(1, SPEAKS[first], False), (2, SPEAKS[second], True)]
     assert facts[0].counts
     assert facts[0].cost_usd is not None
-    assert (inference.state, inference.ending, inference.status) == (State.CLOSED, Ending.FALLBACK, 200)
+    assert (inference.state, inference.ending, inference.status) == (InferenceState.CLOSED, Ending.FALLBACK, 200)
     assert [started.provider for started in inference.started] == [SPEAKS[first], SPEAKS[second]]
     assert caller.headers["x-warmroute-attempts"] == "2"
     assert caller.headers["x-warmroute-route"] == f"{SPEAKS[second]}|small|"
@@ -195,11 +195,11 @@ def test_a_caller_who_leaves_a_translated_stream(house: House, caller: Caller, o
     provider.wait_for(lambda p: p.calls[-1].aborted)
     for _ in range(100):
         inference, facts = house.at_table(lambda store: store.facts.get_inference(inference_id))
-        if inference and inference.state is State.CLOSED:
+        if inference and inference.state is InferenceState.CLOSED:
             break
         time.sleep(0.02)
     [fact] = facts
-    assert (fact.outcome, fact.kind, fact.estimated) == (Outcome.CANCELLED, Kind.CANCELLED, True)
+    assert (fact.outcome, fact.kind, fact.estimated) == (Outcome.CANCELLED, FaultKind.CANCELLED, True)
     assert fact.cost_usd
 
 

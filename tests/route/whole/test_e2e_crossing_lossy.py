@@ -8,7 +8,7 @@ import openai
 import pytest
 
 import warmroute
-from route.decision.stored import Decided
+from route.decision.stored import DecisionRecord
 from tests.fakes import Answer, ToolCall
 from tests.route.callers import CALLERS, CROSSING, DIALECTS, ONE_EACH, PAIRS, SPEAKS, Caller, Result
 from tests.route.house import ALICE, House, build_house
@@ -98,7 +98,7 @@ def test_what_matters_makes_a_route_ineligible(
     assert f"{SPEAKS[theirs]}/small: lossy_translation ({name}" in str(caught.value)
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert not any(provider.calls for provider in house.providers.values())
-    [row] = Decided.unpack(caller.written[0].plan).document["candidates"]
+    [row] = DecisionRecord.unpack(caller.written[0].plan).document["candidates"]
     assert (row["rejection_reason"], row["eligible"]) == ("lossy_translation", False)
     assert row["refused"][0].startswith(name)
 
@@ -114,7 +114,7 @@ def test_the_next_route_of_the_own_dialect_is_used_instead(
     assert not house.providers[SPEAKS[theirs]].calls
     inference, facts = caller.written
     assert [(fact.n, fact.provider, fact.ok, fact.dropped) for fact in facts] == [(1, SPEAKS[own], True, ())]
-    rows = Decided.unpack(inference.plan).document["candidates"]
+    rows = DecisionRecord.unpack(inference.plan).document["candidates"]
     assert [(row.get("rejection_reason"), row["chosen"]) for row in rows] == [
         ("lossy_translation", False),
         (None, True),

@@ -8,8 +8,8 @@ import anthropic
 import openai
 import pytest
 
-from ledger.items import ApiKey, State
-from ledger.outcomes import Kind
+from ledger.items import ApiKey, InferenceState
+from ledger.outcomes import FaultKind
 from ledger.store.opened import Store
 from route.request.auth import digest_of
 from tests.fakes import Fail, Hang
@@ -132,7 +132,7 @@ def test_each_status_of_a_provider_is_the_sdks_own_exception(
     assert error.response.headers["x-should-retry"] == "false"
     inference, [fact] = caller.written
     assert error.request_id == inference.inference_id
-    assert (inference.state, inference.status, fact.http_status) == (State.CLOSED, status, status)
+    assert (inference.state, inference.status, fact.http_status) == (InferenceState.CLOSED, status, status)
     assert len(house.providers[SPEAKS[theirs]].calls) == 1
 
 
@@ -167,7 +167,7 @@ def test_a_conversation_that_is_too_long(house: House, caller: Caller, own: str,
         caller.ask(theirs, [caller.user("hi")])
     if own != "messages":
         assert caught.value.code == "context_length_exceeded"
-    assert caller.fact.kind is Kind.CONTEXT_OVERFLOW
+    assert caller.fact.kind is FaultKind.CONTEXT_OVERFLOW
 
 
 @pytest.mark.parametrize("mode", ["whole", "events"])

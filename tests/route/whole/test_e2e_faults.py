@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ledger.items import ApiKey, Fact, Inference, State
+from ledger.items import ApiKey, Fact, Inference, InferenceState
 from ledger.moments import now_ms
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store.opened import Store
 from local.stack import ROOT, free_port, stop, wait_for
 from rollup.reaper import reap
@@ -59,7 +59,7 @@ def test_a_hostile_body_gets_a_4xx_in_the_dialect(house: House, path: str, body:
     assert error["message"]
     assert ("type" in response.json()) == (path == MESSAGES)
     assert not any(p.calls for p in house.providers.values())
-    assert all(i.state is State.CLOSED for i in house.inferences())
+    assert all(i.state is InferenceState.CLOSED for i in house.inferences())
 
 
 @pytest.mark.case("S1")
@@ -83,7 +83,7 @@ def test_a_refusal_is_an_inference_too(house: House) -> None:
     assert "chat, messages" in response.json()["error"]["message"]
     [fact], [inference] = house.facts(), house.inferences()
     assert (fact.n, fact.outcome, fact.origin.requested_model) == (0, Outcome.REFUSED, "gpt-4o")
-    assert (inference.state, inference.status, inference.started) == (State.CLOSED, 400, ())
+    assert (inference.state, inference.status, inference.started) == (InferenceState.CLOSED, 400, ())
     assert response.headers["x-request-id"] == inference.inference_id
 
 
@@ -100,7 +100,7 @@ def test_a_caller_who_leaves_is_cancelled_and_priced(house: House, stream: bool)
     provider.wait_for(lambda p: p.calls[0].aborted)
     inference = _closed(house)
     [fact] = house.facts()
-    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.CANCELLED, Kind.CANCELLED, False)
+    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.CANCELLED, FaultKind.CANCELLED, False)
     assert (fact.closes, inference.ending, inference.status) == (Ending.CANCELLED, Ending.CANCELLED, None)
     assert fact.estimated
     assert fact.cost_usd is not None
@@ -123,7 +123,7 @@ def _closed(house: House) -> Inference:
     """The one inference, once it is no longer open."""
     for _ in range(100):
         [inference] = house.inferences()
-        if inference.state is not State.OPEN:
+        if inference.state is not InferenceState.OPEN:
             return inference
         time.sleep(0.05)
     raise AssertionError("the inference stayed open")
@@ -185,7 +185,7 @@ def test_an_inference_is_stored_open_beside_the_call(house: House) -> None:
         await asyncio.to_thread(house.providers["a"].wait_for, lambda p: bool(p.calls and p.calls[0].content_sent))
         await asyncio.sleep(0.2)
         [inference] = await asyncio.to_thread(house.inferences)
-        assert (inference.state, inference.started[0].provider) == (State.OPEN, "a")
+        assert (inference.state, inference.started[0].provider) == (InferenceState.OPEN, "a")
         assert inference.plan
         assert await asyncio.to_thread(house.facts) == []
         house.providers["a"].release()
@@ -204,10 +204,10 @@ def test_a_killed_router_leaves_what_the_reaper_closes(dynamodb_url: str, tmp_pa
         with _own_process(house, tmp_path) as router:
             _post_and_kill(house, router)
         [inference] = house.inferences()
-        assert inference.state is State.OPEN
+        assert inference.state is InferenceState.OPEN
         house.at_table(lambda store: reap(store, lambda: now_ms() + 17 * 60_000))
         lost, [fact] = _closed(house), house.at_table(lambda t: _attempts(t, inference.inference_id))
-    assert (lost.state, fact.outcome, fact.kind) == (State.LOST, Outcome.UNKNOWN, Kind.LOST)
+    assert (lost.state, fact.outcome, fact.kind) == (InferenceState.LOST, Outcome.UNKNOWN, FaultKind.LOST)
     assert (fact.cost_usd, fact.counts, fact.closes) == (None, False, Ending.ERROR)
 
 
@@ -245,8 +245,8 @@ def test_a_router_that_is_stopped_ends_its_streams_and_closes_its_books(house: H
     assert b"shutting_down" in received
     assert received.count(b"[DONE]") == 1
     [inference], [fact] = house.inferences(), house.facts()
-    assert (inference.state, inference.ending) == (State.CLOSED, Ending.ERROR)
-    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.STREAM_INTERRUPTED, Kind.INTERNAL, False)
+    assert (inference.state, inference.ending) == (InferenceState.CLOSED, Ending.ERROR)
+    assert (fact.outcome, fact.kind, fact.counts) == (Outcome.STREAM_INTERRUPTED, FaultKind.INTERNAL, False)
 
 
 async def _attempts(store: Store, inference_id: str) -> list[Fact]:
@@ -323,7 +323,7 @@ def test_concurrent_requests_are_kept_apart(house: House) -> None:
     asyncio.run(all_of_them())
     inferences, facts = house.inferences(), house.facts()
     assert len(inferences) == len(facts) == 40
-    assert {i.state for i in inferences} == {State.CLOSED}
+    assert {i.state for i in inferences} == {InferenceState.CLOSED}
     assert sum(house.session(f"s{i}")["calls"] for i in range(5)) == 40
 
 
@@ -382,7 +382,7 @@ def test_odd_names_are_stored_or_refused_and_never_lost(
     body = {"model": "chat", "messages": HI} | {field: value}
     response = house.post(CHAT, json.dumps(body).encode())
     assert response.status_code in {200, 400}
-    assert [i.state for i in house.inferences()] == [State.CLOSED]
+    assert [i.state for i in house.inferences()] == [InferenceState.CLOSED]
     assert len(house.facts()) == 1
     assert "ledger-spilled" not in caplog.messages
 
@@ -403,6 +403,6 @@ def test_who_comes_back_after_the_reaper_writes_nothing(house: House, caplog: py
     assert asyncio.run(scenario()) == 200
     [inference] = house.inferences()
     rows = house.at_table(lambda store: _attempts(store, inference.inference_id))
-    assert inference.state is State.LOST
+    assert inference.state is InferenceState.LOST
     assert [(row.n, row.outcome, row.closes) for row in rows] == [(1, Outcome.UNKNOWN, Ending.ERROR)]
     assert "inference-taken-over" in caplog.messages

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 import warmroute
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from tests.fakes import Answer, Fail, Hang, ToolCall
 from tests.route.callers import CALLERS, DIALECTS, MODES, PAIRS, SPEAKS
 from tests.route.house import ALICE, House, build_house, model
@@ -98,7 +98,7 @@ def test_a_routes_own_deadline(told: House, theirs: str) -> None:
             told.providers[SPEAKS[theirs]].plan(Hang(5_000))
             with pytest.raises(openai.InternalServerError, match="timeout"):
                 caller.ask(theirs, [caller.user("hi")], mode)
-            assert (caller.fact.kind, caller.fact.http_status) == (Kind.TIMEOUT, None)
+            assert (caller.fact.kind, caller.fact.http_status) == (FaultKind.TIMEOUT, None)
             assert 400 < (caller.fact.latency_ms or 0) < 2_000
 
 
@@ -286,7 +286,7 @@ def test_a_model_that_is_not_there_is_asked_for_once(
         with pytest.raises(openai.NotFoundError):
             caller.ask("chat", [caller.user("hi")])
         [fact] = caller.written[1]
-    assert fact.kind is Kind.MODEL_NOT_FOUND
+    assert fact.kind is FaultKind.MODEL_NOT_FOUND
     assert "dialect-not-spoken" not in caplog.messages
 
 

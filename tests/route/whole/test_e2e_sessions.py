@@ -41,13 +41,13 @@ def test_the_second_turn_goes_to_the_warm_route_at_once(
 def test_another_instance_knows_the_warm_route_at_once(dynamodb_url: str, house: House) -> None:
     """Warmth comes from the ledger: a router that never saw the session prefers its route too."""
     from route.config.file import Config
-    from route.settings import Settings
+    from route.settings import RouterSettings
     from tests.route.house import config_document, serving
 
     house.providers["a"].plan(Fail(500))
     assert _turn(house, "s") == "b|small|"
     config = Config.model_validate(config_document(house.providers, {}))
-    settings = Settings(config, {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url)
+    settings = RouterSettings(config, {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url)
     with serving(settings) as url:
         first, house.url = house.url, url
         assert _turn(house, "s") == "b|small|"
@@ -148,7 +148,7 @@ def test_a_spent_provider_is_skipped(
 def test_a_spent_budget_is_known_after_a_restart(dynamodb_url: str) -> None:
     """A new router, which made none of the calls, skips the provider as soon as the rollup has run."""
     from route.config.file import Config
-    from route.settings import Settings
+    from route.settings import RouterSettings
     from tests.route.house import config_document, serving
 
     with build_house(dynamodb_url) as house:
@@ -158,7 +158,7 @@ def test_a_spent_budget_is_known_after_a_restart(dynamodb_url: str) -> None:
         for limit, served_by in (("3.01", "a|small|"), ("3.00", "b|small|")):
             budget = {"scope": "provider:a", "period": "day", "limit_usd": limit}
             config = Config.model_validate(config_document(house.providers, {}, budgets=[budget]))
-            settings = Settings(config, {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url)
+            settings = RouterSettings(config, {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url)
             with serving(settings) as url:
                 house.url = url
                 assert _turn(house, "") == served_by

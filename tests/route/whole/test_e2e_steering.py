@@ -15,7 +15,7 @@ from ledger.outcomes import Ending, Outcome
 from ledger.store.opened import Store
 from route.config.file import Config
 from route.request.auth import digest_of
-from route.settings import Settings
+from route.settings import RouterSettings
 from tests.fakes import Answer, Fail, Provider
 from tests.route.house import BOB, House, build_house, config_document, model, serving
 from tests.route.processes import OPERATOR_KEY, fleet
@@ -126,7 +126,9 @@ def test_explaining_outlives_config_and_views(dynamodb_url: str, house: House) -
     ids = [ask(house, session="s").headers["x-warmroute-inference-id"] for _ in range(3)]
     first = [house.get(f"/v1/inferences/{i}/decision").content for i in ids]
     other = config_document({"z": house.providers["b"]}, {}, profiles={"chat": {"routes": ["z/small"]}})
-    settings = Settings(Config.model_validate(other), {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url)
+    settings = RouterSettings(
+        Config.model_validate(other), {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url
+    )
     with serving(settings) as url:
         house.url = url
         assert [house.get(f"/v1/inferences/{i}/decision").content for i in ids] == first
@@ -275,7 +277,7 @@ def _again(dynamodb_url: str, providers: list[Json], profiles: Json, **more: Any
             config = Config.model_validate(
                 config_document(house.providers, {}, providers=own, profiles=profiles, **more)
             )
-            settings = Settings(
+            settings = RouterSettings(
                 config, {"env:K": "k"}, *house.tables, dynamodb_url=dynamodb_url, views_refresh_ms=0
             )
             with serving(settings) as url:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ledger.items import Inference, State
+from ledger.items import Inference, InferenceState
 from ledger.moments import now_ms
-from ledger.outcomes import Ending, Kind, Outcome
+from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store.opened import Store
 from local.stack import TEMPLATE, TagReader
 from rollup.passes import run_pass
@@ -49,7 +49,7 @@ def _settled(house: House) -> Inference:
     """The one inference, once it is no longer open."""
     for _ in range(100):
         found = house.inferences()
-        if found and found[0].state is not State.OPEN:
+        if found and found[0].state is not InferenceState.OPEN:
             [inference] = found
             return inference
         time.sleep(0.05)
@@ -82,7 +82,7 @@ def test_a_slow_first_write_survives_whoever_does_not_wait_for_it(store: BadStor
         else (Outcome.STREAM_INTERRUPTED, Ending.ERROR)
     )
     assert (fact.outcome, inference.ending) == expected
-    assert (inference.state, fact.closes) == (State.CLOSED, inference.ending)
+    assert (inference.state, fact.closes) == (InferenceState.CLOSED, inference.ending)
 
 
 @pytest.mark.case("S4")
@@ -104,7 +104,7 @@ def test_a_write_whose_answer_is_lost_leaves_the_ledger_right(store: BadStore, l
         assert not once
         inference = _settled(house)
         [fact] = house.facts()
-    assert (inference.state, inference.ending, fact.closes) == (State.CLOSED, Ending.OK, Ending.OK)
+    assert (inference.state, inference.ending, fact.closes) == (InferenceState.CLOSED, Ending.OK, Ending.OK)
 
 
 @pytest.mark.case("S4")
@@ -127,7 +127,7 @@ def test_a_write_that_failed_is_made_good_by_those_after_it(store: BadStore, fai
         inference = _settled(house)
         [fact] = house.facts()
     assert failed
-    assert (inference.state, inference.ending, fact.outcome) == (State.CLOSED, Ending.OK, Outcome.OK)
+    assert (inference.state, inference.ending, fact.outcome) == (InferenceState.CLOSED, Ending.OK, Outcome.OK)
 
 
 @pytest.mark.case("S4")
@@ -144,9 +144,9 @@ def test_a_strict_ledger_that_fails_between_attempts_makes_no_further_call(store
         assert not house.providers["b"].calls
     assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
     assert response.headers["x-request-id"] == inference.inference_id
-    assert (inference.state, inference.ending, inference.status) == (State.CLOSED, Ending.ERROR, 503)
+    assert (inference.state, inference.ending, inference.status) == (InferenceState.CLOSED, Ending.ERROR, 503)
     assert [f.closes for f in facts] == [None, Ending.ERROR]
-    assert facts[1].kind is Kind.INTERNAL
+    assert facts[1].kind is FaultKind.INTERNAL
 
 
 def _chunk(delta: dict[str, str], finish_reason: str | None) -> bytes:
@@ -284,6 +284,6 @@ def test_our_own_failure_inside_an_attempt_leaves_a_closed_inference(
     assert response.text.endswith("data: [DONE]\n\n")
     assert '"code":"internal_error"' in response.text
     [fact] = house.facts()
-    assert (fact.kind, fact.counts, fact.closes) == (Kind.INTERNAL, False, Ending.ERROR)
-    assert _settled(house).state is State.CLOSED
+    assert (fact.kind, fact.counts, fact.closes) == (FaultKind.INTERNAL, False, Ending.ERROR)
+    assert _settled(house).state is InferenceState.CLOSED
     assert "own words" not in caplog.text

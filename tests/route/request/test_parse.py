@@ -28,8 +28,8 @@ from route.request.parse import (
     parse_body,
     storable,
 )
-from route.request.preference import Wish
-from route.request.profile_choice import Choice, choose
+from route.request.preference import Preference
+from route.request.profile_choice import ProfileChoice, choose
 from route.request.translation import Translator
 from tests.route.build import KEY, Json, body, config, document, request
 
@@ -123,7 +123,9 @@ CHOICES = config(
 )
 
 
-def chosen(model: str = "", headers: Json | None = None, *, config: Config = CHOICES, **asked: Any) -> Choice:
+def chosen(
+    model: str = "", headers: Json | None = None, *, config: Config = CHOICES, **asked: Any
+) -> ProfileChoice:
     return choose(body(**asked), headers or {}, model, config)
 
 
@@ -148,7 +150,7 @@ MODE = {"x-warmroute-mode": "claude"}
     ],
 )
 @pytest.mark.case("C4")
-def test_the_order_of_choosing(choice: Choice, name: str, rule: str) -> None:
+def test_the_order_of_choosing(choice: ProfileChoice, name: str, rule: str) -> None:
     """Body profile > header > mode > alias > a model that names a profile > the default."""
     assert (choice.name, choice.rule) == (name, rule)
     assert choice.is_default is (rule == "default")
@@ -259,23 +261,23 @@ FLOOR = {"x-warmroute-min-quality": "0.7"}
 @pytest.mark.parametrize(
     ("asked", "headers", "wish"),
     [
-        ({}, {}, Wish("balanced", None)),
-        ({"routing_hint": "quality"}, DIAL, Wish("quality")),
-        ({"routing_hint": None}, DIAL, Wish("cost")),
-        ({"routing_hint": "balanced"}, {}, Wish("balanced")),
-        ({"min_quality": 0.9}, FLOOR | DIAL, Wish("cost", 0.9)),
-        ({"min_quality": None}, FLOOR, Wish(min_quality=0.7)),
-        ({"min_quality": 0}, {}, Wish(min_quality=0)),
-        ({"min_quality": 1}, {}, Wish(min_quality=1)),
-        ({}, {"x-warmroute-min-quality": "1"}, Wish(min_quality=1)),
-        ({}, {"x-warmroute-min-quality": ".5"}, Wish(min_quality=0.5)),
-        ({}, {"x-warmroute-min-quality": "5e-1"}, Wish(min_quality=0.5)),
+        ({}, {}, Preference("balanced", None)),
+        ({"routing_hint": "quality"}, DIAL, Preference("quality")),
+        ({"routing_hint": None}, DIAL, Preference("cost")),
+        ({"routing_hint": "balanced"}, {}, Preference("balanced")),
+        ({"min_quality": 0.9}, FLOOR | DIAL, Preference("cost", 0.9)),
+        ({"min_quality": None}, FLOOR, Preference(min_quality=0.7)),
+        ({"min_quality": 0}, {}, Preference(min_quality=0)),
+        ({"min_quality": 1}, {}, Preference(min_quality=1)),
+        ({}, {"x-warmroute-min-quality": "1"}, Preference(min_quality=1)),
+        ({}, {"x-warmroute-min-quality": ".5"}, Preference(min_quality=0.5)),
+        ({}, {"x-warmroute-min-quality": "5e-1"}, Preference(min_quality=0.5)),
     ],
 )
 @pytest.mark.case("A8")
-def test_a_request_may_wish(asked: Json, headers: Json, wish: Wish) -> None:
+def test_a_request_may_wish(asked: Json, headers: Json, preference: Preference) -> None:
     """Body > header, the dial and the floor each for itself; nothing said is `balanced`, without a floor."""
-    assert request(body(**asked), headers).wish == wish
+    assert request(body(**asked), headers).preference == preference
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_a_long_floor_is_none(said: str) -> None:
     with pytest.raises(BadRequest) as caught:
         request(body(), {"x-warmroute-min-quality": said})
     assert caught.value.code == "invalid_min_quality"
-    assert request(body(), {"x-warmroute-min-quality": "0." + "0" * 30}).wish.min_quality == 0
+    assert request(body(), {"x-warmroute-min-quality": "0." + "0" * 30}).preference.min_quality == 0
 
 
 @pytest.mark.parametrize("hint", ["cheap", "", "Quality", 7, True, ["cost"], {}])
@@ -389,7 +391,7 @@ def test_nothing_is_read_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(oracle.neutral, BadRequest)
     assert oracle.neutral is oracle.neutral
     monkeypatch.setattr(type(CHAT.conversion), "read_request", None)
-    assert request().wish == Wish()
+    assert request().preference == Preference()
 
 
 SESSIONS = {

@@ -9,12 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.usage import Usage
-from route.config.capabilities import Resolved
+from route.config.capabilities import ResolvedCapabilities
 from route.config.routes import Route, routes_of
 from route.dialects.base import BadAnswer, Dialect, Reader
 from route.dialects.chat import CHAT
 from route.dialects.messages import MESSAGES
-from route.dialects.neutral import Closed, Counted, Delta, Event, Finished, Image, Kind, Opened, Stop, Thinking
+from route.dialects.neutral import (
+    Closed,
+    Counted,
+    Delta,
+    Event,
+    Finished,
+    Image,
+    Kind,
+    Opened,
+    Stop,
+    Thinking,
+)
 from route.dialects.pipe import InOrder
 from route.dialects.responses import RESPONSES
 from route.request.translation import Translation, Translator
@@ -56,7 +67,7 @@ def translator(asked: Json, dialect: Dialect = CHAT) -> Translator:
 
 
 def to(asked: Translator, where: Route) -> Translation:
-    translation = asked.to(where.provider, where.model, where.able)
+    translation = asked.to(where.provider, where.model, where.capabilities)
     assert translation is not None
     return translation
 
@@ -114,7 +125,7 @@ def test_no_way_at_all() -> None:
     assert unread.refused
     assert unread.refused[0].startswith("messages")
     embedded = Translator(build.request({"input": "hi"}, dialect=_embeddings()))
-    assert embedded.to(where.provider, where.model, Resolved()) is None
+    assert embedded.to(where.provider, where.model, ResolvedCapabilities()) is None
 
 
 def _embeddings() -> Dialect:
@@ -127,11 +138,11 @@ def test_another_dialect_instead() -> None:
     """After a path that the provider does not know: another one of its dialects, never the same."""
     asked, where = translator({"input": "hi"}, RESPONSES), route()
     first = to(asked, where)
-    again = asked.instead(first, where.provider, where.model, where.able)
+    again = asked.instead(first, where.provider, where.model, where.capabilities)
     assert again is not None
     assert (first.dialect, again.dialect) == (RESPONSES, CHAT)
     only = route(dialects=["responses"])
-    assert asked.instead(to(asked, only), only.provider, only.model, only.able) is None
+    assert asked.instead(to(asked, only), only.provider, only.model, only.capabilities) is None
 
 
 def test_what_a_conversation_holds() -> None:

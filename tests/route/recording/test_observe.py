@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ledger.outcomes import Kind
+from ledger.outcomes import FaultKind
 from ledger.usage import Usage
 from route.config.profiles import ProfileConfig
 from route.fleet.fleet import Fleet
@@ -73,7 +73,7 @@ def test_what_became_of_the_cache_is_told(
 def test_memory_pressure_is_told(caplog: pytest.LogCaptureFixture, action: str, is_told: bool) -> None:
     """Where the guard is on, whatever it does about it."""
     see = watching(Fleet(NOTHING, 0), profile(memory_pressure=action))
-    see(fact(ok=False, kind=Kind.OUT_OF_MEMORY))
+    see(fact(ok=False, kind=FaultKind.OUT_OF_MEMORY))
     assert ("memory-pressure-detected" in events(caplog)) is is_told
 
 

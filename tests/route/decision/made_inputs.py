@@ -4,39 +4,41 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.money import text
-from route.decision.inputs import Asked, Budget, Known, Rules, Survey
-from route.decision.stored import Decided
+from route.decision.inputs import Budget, Candidate, DecisionInputs, RequestNeeds, Rules
+from route.decision.stored import DecisionRecord
 from tests.ledger.make import NOW
 
 
-def known(name: str, price: tuple[Any, Any] | None = (3, 15), **more: Any) -> Known:
+def candidate(name: str, price: tuple[Any, Any] | None = (3, 15), **more: Any) -> Candidate:
     """A candidate `name|m|` at so many dollars per million tokens in and out; a cache read costs a tenth."""
     rates: dict[str, str | None] = {}
     if price is not None:
         into, out = (Decimal(str(each)) for each in price)
         rates = {"input_per_mtok": text(into), "output_per_mtok": text(out)}
         rates["cache_read_per_mtok"] = text(into / 10)
-    return Known(f"{name}|m|", **({"setup": name} | rates | more))
+    return Candidate(f"{name}|m|", **({"setup": name} | rates | more))
 
 
-def survey(*candidates: Known, asked: Asked | None = None, now: int = NOW, **rules: Any) -> Survey:
+def inputs(
+    *candidates: Candidate, needs: RequestNeeds | None = None, now: int = NOW, **rules: Any
+) -> DecisionInputs:
     """1000 tokens in and 1024 out, unless asked otherwise. `rules`: fields of `Rules`, order `static` by
     default.
     """
-    return Survey(now, Rules(fired="default", **rules), asked or Asked(1000, 1024), candidates, now)
+    return DecisionInputs(now, Rules(fired="default", **rules), needs or RequestNeeds(1000, 1024), candidates, now)
 
 
-def order(surveyed: Survey) -> list[str]:
+def order(surveyed: DecisionInputs) -> list[str]:
     """The names of the routes that are tried, best first."""
-    return [route.split("|")[0] for route in Decided.of(surveyed).document["order"]]
+    return [route.split("|")[0] for route in DecisionRecord.of(surveyed).document["order"]]
 
 
-def rows(surveyed: Survey) -> dict[str, dict[str, Any]]:
+def rows(surveyed: DecisionInputs) -> dict[str, dict[str, Any]]:
     """Each candidate's row by its name."""
-    return {row["route"].split("|")[0]: row for row in Decided.of(surveyed).document["candidates"]}
+    return {row["route"].split("|")[0]: row for row in DecisionRecord.of(surveyed).document["candidates"]}
 
 
-def reasons(surveyed: Survey) -> dict[str, str | None]:
+def reasons(surveyed: DecisionInputs) -> dict[str, str | None]:
     return {name: row.get("rejection_reason") for name, row in rows(surveyed).items()}
 
 
