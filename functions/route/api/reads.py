@@ -11,13 +11,13 @@ from ledger.items import ApiKey, Inference
 from ledger.moments import iso, now_ms
 from ledger.store.connection import StoreError
 from ledger.store.opened import Store
+from route.config.auto_rules import AUTO
 from route.config.file import Config
 from route.config.routes import is_allowed, routes_of
 from route.decision.stored import Document, decision_document, explain
 from route.errors import ApiError, BadRequest, NotFound, StoreUnavailable
 from route.fleet.fleet import Fleet
 from route.inference.receipts import session_totals
-from route.request.auto_router import AUTO
 from route.request.parse import storable
 
 EPOCH = "1970-01-01T00:00:00Z"

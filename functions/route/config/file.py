@@ -11,10 +11,10 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ledger.prices import Price
+from route.config.auto_rules import AUTO, AutoRouter
 from route.config.capabilities import Capabilities, CapabilityRule
 from route.config.profiles import ProfileConfig
 from route.config.values import Money, Name, Seconds, Share, Strict, Whole
-from route.request.auto_router import AUTO, AutoRouter
 
 _SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
 KindName = Literal["openai_compat", "anthropic", "bedrock", "bedrock_mantle"]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from ledger.folds.health import Faults, Standing
 from route.config.values import Money, Number, Seconds, Share, Strict, Whole
 
 
@@ -75,6 +76,10 @@ class HealthGuard(_Guard):
         if value < info.data.get("cooldown_s", value):
             raise ValueError(f"must not be less than cooldown_s, which is {info.data['cooldown_s']}")
         return value
+
+    def standing(self, faults: Faults) -> Standing:
+        """What a route's faults in a row mean by these numbers: its state, since when, and until when it rests."""
+        return faults.standing(self.threshold, self.cooldown_s * 1000, self.max_cooldown_s * 1000)
 
 
 class ProfileConfig(Strict):

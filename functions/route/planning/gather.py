@@ -9,8 +9,8 @@ from ledger.folds.session import Warm
 from ledger.money import ZERO, text
 from ledger.prices import Price
 from ledger.snapshot import Snapshot
+from route.config.auto_rules import AUTO
 from route.config.file import Config
-from route.config.health import standing
 from route.config.profiles import ProfileConfig
 from route.config.routes import Route, is_allowed
 from route.decision.estimates import RESERVED_OUTPUT_TOKENS
@@ -18,7 +18,6 @@ from route.decision.inputs import Budget, Candidate, DecisionInputs, RequestNeed
 from route.dialects.neutral import Audio, File
 from route.digests import canonical, digest
 from route.planning.budgets import BudgetStatus
-from route.request.auto_router import AUTO
 from route.request.parse import Request
 from route.request.translation import Translator
 
@@ -167,7 +166,7 @@ def _refused(route: Route, context: PlanContext) -> tuple[str, ...]:
 def _of_views(route: Route, context: PlanContext) -> dict[str, Any]:
     views, profile, now, origin = context.snapshot, context.profile, context.now, context.request.origin
     stat = views.routes.of_destination(route.provider.name, route.model.model)
-    health, pause = standing(views.health.get(route.key), profile.health), views.cooldowns.get(route.key)
+    health, pause = profile.health.standing(views.health.get(route.key)), views.cooldowns.get(route.key)
     out_of_memory_until = pause.out_of_memory_until(profile.memory_pressure.cooldown_s * 1000)
     return {
         "count": stat.count,

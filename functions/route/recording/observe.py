@@ -6,7 +6,6 @@ from collections.abc import Callable
 from ledger.folds.cache import cache_outcome
 from ledger.items import Fact
 from ledger.outcomes import FaultKind
-from route.config.health import standing
 from route.config.profiles import ProfileConfig
 from route.fleet.fleet import Fleet
 
@@ -17,9 +16,9 @@ def watching(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
     """Adds facts to the fleet's view, and logs what that changes: `cache-observed`, `health-changed` and so on."""
 
     def see(fact: Fact) -> None:
-        before = standing(fleet.known.health.get(fact.destination), profile.health)
+        before = profile.health.standing(fleet.known.health.get(fact.destination))
         fleet.add(fact)
-        after = standing(fleet.known.health.get(fact.destination), profile.health)
+        after = profile.health.standing(fleet.known.health.get(fact.destination))
         about = {"inference_id": fact.inference_id, "route": fact.route}
         if outcome := cache_outcome(fact):
             log.info("cache-observed", extra={**about, "outcome": outcome})

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ledger.items import ApiKey, Origin
+from route.config.auto_rules import AUTO
 from route.config.file import Config
 from route.dialects.base import Dialect, Document, Features, maps, text
 from route.dialects.count_tokens import COUNT_TOKENS
@@ -15,7 +16,7 @@ from route.dialects.messages import MESSAGES
 from route.dialects.neutral import NeutralRequest
 from route.errors import BadRequest, Forbidden
 from route.request import auto_router
-from route.request.auto_router import AUTO, Subject, UserMessage
+from route.request.auto_router import Subject, UserMessage
 from route.request.lazy_neutral import LazyNeutral
 from route.request.preference import Preference, preference_of
 from route.request.profile_choice import ProfileChoice, choose

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from route.config.auto_rules import AUTO, DEFAULT
 from route.config.file import Config
 from route.config.profiles import ProfileConfig
 from route.dialects.base import Document
 from route.errors import BadRequest, NotFound
 from route.request import auto_router
-from route.request.auto_router import AUTO, Subject
+from route.request.auto_router import Subject
 from route.wire import MODE_HEADER, PROFILE_HEADER
 
 log = logging.getLogger("warmroute.route")
@@ -107,6 +108,6 @@ def _routed(config: Config, subject: Subject) -> ProfileChoice:
     rules = config.auto_router
     found = auto_router.first_match(rules.effective(config.profiles), subject)
     name = found.profile if found else rules.default or config.default_profile
-    rule = found.id if found else auto_router.DEFAULT
+    rule = found.id if found else DEFAULT
     log.info("auto-router-resolved", extra={"rule": rule, "profile": name})
     return ProfileChoice(name, config.profiles[name], f"{AUTO}:{rule}")
