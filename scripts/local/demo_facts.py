@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +13,18 @@ from ledger.folds.session import Session
 from ledger.folds.spend import Spend
 from ledger.items import Fact, Inference
 from ledger.keys import session_pk, spend_pk, unescape
-from ledger.moments import minute_of, minutes_between, month_of
+from ledger.moments import minute_of, minutes_between, month_of, now_ms
 from ledger.snapshot import Snapshot
 from ledger.store.facts import FACTS_TABLE
 from ledger.store.opened import Store, open_store
 from ledger.store.views import VIEWS_TABLE
-from ledger.views import ROUTES_PK, SNAPSHOT_SK, ViewKey
+from local.demo_calls import SESSION, Call, Chapter
 from local.demo_stage import CALLER, DemoFault, Stage
-from local.demo_story import SESSION, Call, Chapter
+from local.demo_waits import snapshot_when
 from route.config.file import BudgetConfig, load_config
 from route.decision.stored import DecisionRecord
 
-ROLLUP_TIMEOUT_S = 20
+ANSWER_TIMEOUT_S = 60
 
 
 class Trail(NamedTuple):
@@ -68,17 +67,19 @@ class Readback:
 
 
 def read_back(stage: Stage, chapters: Iterable[Chapter]) -> Readback:
-    """Waits for a rollup that has seen the last call, then reads. DemoFault when something is not there."""
+    """Waits for a rollup that has seen all calls, then reads. DemoFault when something is not there."""
     calls = [call for chapter in chapters for call in chapter.calls]
     return asyncio.run(_read(stage, calls))
 
 
 async def _read(stage: Stage, calls: Sequence[Call]) -> Readback:
+    written = now_ms()
     async with open_store(FACTS_TABLE, VIEWS_TABLE, endpoint_url=stage.dynamodb_url) as store:
         trails = {call.inference_id: await _trail(store, call) for call in calls}
         first = min(trail.inference.opened_at for trail in trails.values())
         last = max(trail.inference.closed_at or 0 for trail in trails.values())
-        snapshot = await _snapshot_after(store, last)
+        # Every row is written now, so a pass that goes as far as this instant has seen them all.
+        snapshot = await snapshot_when(store, lambda known: known.as_of >= written, "a rollup of all calls")
         minutes = minutes_between(minute_of(first), minute_of(last))
         facts = [fact for minute in minutes for fact in await store.facts.facts_of_minute(minute)]
         months = sorted({month_of(fact.at) for fact in facts})
@@ -103,17 +104,6 @@ async def _trail(store: Store, call: Call) -> Trail:
     return Trail(inference, attempts)
 
 
-async def _snapshot_after(store: Store, last: int) -> Snapshot:
-    """The routers' snapshot, once it holds everything up to `last` (ms)."""
-    deadline = time.monotonic() + ROLLUP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        item = await store.views.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK), consistent=True)
-        if item and item["as_of"] >= last:
-            return Snapshot.unpack(item["blob"])
-        await asyncio.sleep(0.05)
-    raise DemoFault(f"within {ROLLUP_TIMEOUT_S} s no rollup has seen the last call")
-
-
 async def _spend(store: Store, kind: str, months: Iterable[str]) -> dict[str, Spend]:
     """A kind of scope's spend by name: the sum of its days."""
     spend: dict[str, Spend] = {}
@@ -127,6 +117,6 @@ async def _spend(store: Store, kind: str, months: Iterable[str]) -> dict[str, Sp
 def _get(stage: Stage, path: str) -> dict[str, Any]:
     """What the router answers to this caller."""
     request = urllib.request.Request(stage.url + path, headers={"authorization": f"Bearer {stage.key}"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:
         document: dict[str, Any] = json.load(response)
     return document

@@ -3,18 +3,19 @@
 Imported late: it loads both vendors' SDKs.
 """
 
+from local.demo_calls import SESSION
 from local.demo_checks import check_all
 from local.demo_facts import read_back
 from local.demo_print import Pages
 from local.demo_stage import DemoFault, Stage
-from local.demo_story import SESSION, tell
+from local.demo_story import tell
 from local.demo_views import show_views
 
 
 def play(pages: Pages, stage: Stage) -> None:
     """All chapters. DemoFault when an answer, a table or a sum is not what it should be."""
     with pages.progress("Calling it as a program would"):
-        chapters = list(tell(stage))
+        chapters = tell(stage)
     with pages.progress("Waiting for a rollup that has seen the last call"):
         told = read_back(stage, chapters)
     pages.swap()

@@ -20,8 +20,8 @@ from ledger.money import text
 from ledger.routes import parse_route_key
 
 if TYPE_CHECKING:  # these load both vendors' SDKs, and the first lines shall not wait for that
+    from local.demo_calls import Call, Chapter
     from local.demo_facts import Readback, Trail
-    from local.demo_story import Call, Chapter
 
 MAX_WIDTH = 100
 INDENT = 2
@@ -74,9 +74,10 @@ class Pages:
         """Who is who, for a reader who has seen no config yet."""
         self.say("\n[bold]Who plays[/]")
         self._prose(
-            "acme, bolt, dime and down speak OpenAI's wire format, coda Anthropic's. down always fails and dime "
-            "has a tiny monthly budget. A profile is a chain of routes, provider/model each, which callers name "
-            "as the model; this demo's are chat, claude, gpt, unlucky and frugal."
+            "acme, bolt, dime, down and moody speak OpenAI's wire format, coda Anthropic's. down always fails, "
+            "moody does for a while, and dime has a tiny monthly budget. A profile is a chain of routes, "
+            "provider/model each, which callers name as the model; this demo's are chat, claude, gpt, unlucky, "
+            "steady and frugal."
         )
 
     def say(self, markup: str = "") -> None:
@@ -179,8 +180,9 @@ def _notes(call: "Call", trail: "Trail") -> Iterable[str]:
     for row in decision["candidates"]:
         if row.get("rejection_reason"):
             yield f"decided without {route_name(row['route'])}, {row['rejection_reason']}"
-        if row.get("health") == "degraded":
-            yield f"{route_name(row['route'])} is degraded, {'and is probed' if row.get('probe') else 'and last'}"
+        elif row["health"] != "healthy":
+            place = "and is probed" if row.get("probe") else "and last"
+            yield f"{route_name(row['route'])} is {row['health']}, {place}"
         if row.get("warm"):
             yield f"decided by rule {decision['rule_fired']}: {', then '.join(map(route_name, decision['order']))}"
     for fact in trail.attempts:

@@ -42,9 +42,12 @@ PROFILES = {
     "frugal": ["dime/mini", "bolt/mini"],
     "steady": ["moody/mini", "bolt/mini"],
 }
-THRESHOLD, REST_S = 2, 1
+THRESHOLD, REST_S = 2, 3
 HEALTH = {"steady": {"health": {"threshold": THRESHOLD, "cooldown_s": REST_S}}}
-"""Quicker than the numbers that a profile has without saying any: three faults, and a minute."""
+"""Quicker than the numbers that a profile has without saying any: three faults, and a minute.
+
+The rest is longer than the next call takes on almost any machine, and most of it is used for other calls.
+"""
 
 Progress = Callable[[str], AbstractContextManager[object]]
 """Shows a text while its block runs."""
@@ -140,7 +143,11 @@ def _wait_until_ready(router: "subprocess.Popen[bytes]", log: Path) -> str:
                 return line.split()[1]
         time.sleep(0.05)
     said = log.read_text(encoding="utf-8", errors="replace")[-1500:].strip()
-    why = "did not serve in time" if router.poll() is None else f"ended with exit code {router.returncode}"
+    why = (
+        f"did not serve within {START_TIMEOUT_S} s"
+        if router.poll() is None
+        else f"ended with exit code {router.returncode}"
+    )
     raise DemoFault(f"the router {why}. The end of its log:\n{said}")
 
 

@@ -5,61 +5,36 @@ Each chapter makes calls, checks what came back as that program would, and keeps
 
 import asyncio
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import anthropic
 import openai
 
-from local.demo_stage import REST_S, THRESHOLD, DemoFault, Stage
+from local.demo_calls import HELLO, SESSION, Call, Chapter, expect, kept
+from local.demo_recovery import call_until_left_alone, call_until_probed, recovery_chapter
+from local.demo_stage import DemoFault, Stage
 from local.demo_tools import tools_anthropic, tools_openai
+from local.demo_waits import wait_until_spent
 from tests.fakes import Fail
-from warmroute import Anthropic, AsyncAnthropic, AsyncOpenAI, OpenAI, Receipt, receipt
+from warmroute import Anthropic, AsyncAnthropic, AsyncOpenAI, OpenAI
 
-SESSION = "trip-to-oslo"
-HELLO: list[Any] = [{"role": "user", "content": "hello there"}]
 SYSTEM = "You are a travel guide. " + " ".join(
     f"Rule {n}: answer in plain words and keep to what you know of the place." for n in range(1, 13)
 )
 """Long enough for a provider to cache it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call as its caller saw it: a label for people, and the receipt that came with the answer."""
-
-    label: str
-    receipt: Receipt
-
-    @property
-    def inference_id(self) -> str:
-        return self.receipt.inference_id or ""
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """Some calls and the one sentence on what they prove."""
-
-    title: str
-    proves: str
-    calls: tuple[Call, ...]
-
-
-def tell(stage: Stage) -> Iterator[Chapter]:
-    """The story, chapter by chapter. DemoFault when an answer is an error or not what it should be."""
+def tell(stage: Stage) -> list[Chapter]:
+    """The story in its chapters. DemoFault when an answer is an error or not what it should be."""
     # What a user exports; the clients need no argument then.
     os.environ |= {"WARMROUTE_URL": stage.url, "WARMROUTE_API_KEY": stage.key}
     try:
         with OpenAI() as client:
-            yield _every_client(client)
-            yield _tools(client, stage)
-            yield _crossing(client)
-            yield _fallback(client)
-            yield _recovery(client, stage)
-            yield _session(client, stage)
-            yield _budget(client)
+            before = [_every_client(client), _tools(client, stage), _crossing(client), _fallback(client)]
+            broken = call_until_left_alone(client, stage)
+            meanwhile = [_session(client, stage), _budget(client, stage)]
+            again = call_until_probed(client, stage, broken)
+            return [*before, recovery_chapter([*broken, *again]), *meanwhile]
     except (openai.OpenAIError, anthropic.AnthropicError) as error:
         raise DemoFault(f"a call failed: {type(error).__name__}: {error}") from error
 
@@ -75,38 +50,38 @@ def _every_client(client: OpenAI) -> Chapter:
 
 def _openai(client: OpenAI) -> list[Call]:
     answer = client.chat.completions.create(model="chat", messages=HELLO)
-    _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+    expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
     stream = client.chat.completions.create(model="chat", messages=HELLO, stream=True)
     said = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
-    _expect(said, "acme-mini-2026-01 answers: hello there")
+    expect(said, "acme-mini-2026-01 answers: hello there")
     return [kept("OpenAI", answer), kept("OpenAI stream", stream)]
 
 
 async def _openai_async() -> list[Call]:
     async with AsyncOpenAI() as client:
         answer = await client.chat.completions.create(model="chat", messages=HELLO)
-        _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+        expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
         stream = await client.chat.completions.create(model="chat", messages=HELLO, stream=True)
         said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-        _expect(said, "acme-mini-2026-01 answers: hello there")
+        expect(said, "acme-mini-2026-01 answers: hello there")
         return [kept("AsyncOpenAI", answer), kept("AsyncOpenAI stream", stream)]
 
 
 def _anthropic() -> list[Call]:
     with Anthropic() as client:
         answer = client.messages.create(model="claude", max_tokens=64, messages=HELLO)
-        _expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
+        expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
         with client.messages.stream(model="claude", max_tokens=64, messages=HELLO) as stream:
-            _expect("".join(stream.text_stream), "coda-mini-2026-01 answers: hello there")
+            expect("".join(stream.text_stream), "coda-mini-2026-01 answers: hello there")
         return [kept("Anthropic", answer), kept("Anthropic stream", stream)]
 
 
 async def _anthropic_async() -> list[Call]:
     async with AsyncAnthropic() as client:
         answer = await client.messages.create(model="claude", max_tokens=64, messages=HELLO)
-        _expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
+        expect(getattr(answer.content[0], "text", None), "coda-mini-2026-01 answers: hello there")
         async with client.messages.stream(model="claude", max_tokens=64, messages=HELLO) as stream:
-            _expect("".join([text async for text in stream.text_stream]), "coda-mini-2026-01 answers: hello there")
+            expect("".join([text async for text in stream.text_stream]), "coda-mini-2026-01 answers: hello there")
         return [kept("AsyncAnthropic", answer), kept("AsyncAnthropic stream", stream)]
 
 
@@ -128,15 +103,15 @@ def _tools(client: OpenAI, stage: Stage) -> Chapter:
 def _crossing(client: OpenAI) -> Chapter:
     """One question in each dialect, every time to a provider of the other vendor; one option has no word there."""
     chat = client.chat.completions.create(model="claude", messages=HELLO, seed=7)
-    _expect(chat.choices[0].message.content, "coda-mini-2026-01 answers: hello there")
+    expect(chat.choices[0].message.content, "coda-mini-2026-01 answers: hello there")
     metadata = {"trip": SESSION}
     stream = client.responses.create(model="claude", input="hello there", metadata=metadata, stream=True)
     said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
-    _expect(said, "coda-mini-2026-01 answers: hello there")
+    expect(said, "coda-mini-2026-01 answers: hello there")
     with Anthropic() as other:
         mark: Any = {"type": "ephemeral"}
         message = other.messages.create(model="gpt", max_tokens=64, messages=HELLO, cache_control=mark)
-        _expect(getattr(message.content[0], "text", None), "acme-mini-2026-01 answers: hello there")
+        expect(getattr(message.content[0], "text", None), "acme-mini-2026-01 answers: hello there")
     return Chapter(
         "Any client, any provider",
         "One question, by OpenAI's SDK in both of its dialects (the second one streamed) and by Anthropic's. The "
@@ -149,28 +124,11 @@ def _crossing(client: OpenAI) -> Chapter:
 
 def _fallback(client: OpenAI) -> Chapter:
     answer = client.chat.completions.create(model="unlucky", messages=HELLO)
-    _expect(answer.choices[0].message.content, "bolt-mini-2026-01 answers: hello there")
+    expect(answer.choices[0].message.content, "bolt-mini-2026-01 answers: hello there")
     return Chapter(
         "A provider fails, the next one serves",
         "The profile lists down, then bolt. The caller sees an ordinary answer, the ledger both attempts.",
         (kept("OpenAI", answer),),
-    )
-
-
-def _recovery(client: OpenAI, stage: Stage) -> Chapter:
-    """`moody` fails as often as makes it degraded, and is well again before its rest is over."""
-    stage.providers["moody"].plan(*[Fail(500)] * THRESHOLD)
-    calls = []
-    for n, (wait_s, provider) in enumerate(((0, "bolt"), (0, "bolt"), (0, "bolt"), (REST_S, "moody")), 1):
-        time.sleep(wait_s)
-        answer = client.chat.completions.create(model="steady", messages=HELLO)
-        _expect(answer.choices[0].message.content, f"{provider}-mini-2026-01 answers: hello there")
-        calls.append(kept(f"OpenAI {n}", answer))
-    return Chapter(
-        "A broken provider is left alone, and comes back",
-        "The profile lists moody, then bolt. moody fails twice; the third call does not ask it any more. Once it "
-        "has rested, one call of the whole fleet probes it, and as that is served, it has its place again.",
-        tuple(calls),
     )
 
 
@@ -184,11 +142,11 @@ def _session(client: OpenAI, stage: Stage) -> Chapter:
             messages.append({"role": "user", "content": question})
             answer = client.chat.completions.create(model="chat", messages=messages)
             said = answer.choices[0].message.content
-            _expect(said, f"bolt-mini-2026-01 answers: {question}")
+            expect(said, f"bolt-mini-2026-01 answers: {question}")
             messages.append({"role": "assistant", "content": said})
             calls.append(kept(f"turn {turn}", answer))
     answer = client.chat.completions.create(model="chat", messages=HELLO)
-    _expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
+    expect(answer.choices[0].message.content, "acme-mini-2026-01 answers: hello there")
     return Chapter(
         "A session keeps to its warm route",
         "The profile lists acme, then bolt. acme fails in turn 1 and is well again after it, as the call "
@@ -198,17 +156,20 @@ def _session(client: OpenAI, stage: Stage) -> Chapter:
     )
 
 
-def _budget(client: OpenAI) -> Chapter:
+def _budget(client: OpenAI, stage: Stage) -> Chapter:
+    """Two calls spend the budget; once the fleet knows it, two more find it spent."""
     calls = []
     for n, provider in enumerate(("dime", "dime", "bolt"), 1):
+        if provider == "bolt":
+            wait_until_spent(stage, "dime")
         answer = client.chat.completions.create(model="frugal", messages=HELLO)
-        _expect(answer.choices[0].message.content, f"{provider}-mini-2026-01 answers: hello there")
+        expect(answer.choices[0].message.content, f"{provider}-mini-2026-01 answers: hello there")
         calls.append(kept(f"OpenAI {n}", answer))
     try:
         client.chat.completions.create(model="dime/mini", messages=HELLO)
         raise DemoFault("a call pinned to a provider whose budget is spent was served")
     except openai.APIStatusError as refusal:
-        _expect((refusal.status_code, refusal.code), (402, "budget_exceeded"))
+        expect((refusal.status_code, refusal.code), (402, "budget_exceeded"))
         calls.append(kept("pinned to dime", refusal))
     return Chapter(
         "A monthly budget runs out",
@@ -217,16 +178,3 @@ def _budget(client: OpenAI) -> Chapter:
         "openai.APIStatusError with status 402.",
         tuple(calls),
     )
-
-
-def kept(label: str, answer: object) -> Call:
-    """The call with the receipt of its answer. DemoFault when there is none."""
-    found = receipt(answer)
-    if found is None or not found.inference_id:
-        raise DemoFault(f"{label}: the answer came without a receipt")
-    return Call(label, found)
-
-
-def _expect(found: object, wanted: object) -> None:
-    if found != wanted:
-        raise DemoFault(f"an answer was {found!r}, it should have been {wanted!r}")

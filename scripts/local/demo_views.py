@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from ledger.folds.spend import Spend
 from ledger.moments import iso
+from local.demo_calls import SESSION
 from local.demo_checks import TOTALS, read_totals, session_totals
 from local.demo_facts import Readback
 from local.demo_print import Pages, dollars, route_name
-from local.demo_story import SESSION
 from route.config.file import BudgetConfig
 
 

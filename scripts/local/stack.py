@@ -18,7 +18,8 @@ from aiodynamo.errors import ResourceInUse, TableNotFound
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "infra" / "template.yaml"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 120
+"""For a busy machine: on an idle one nothing here takes longer than a second or two."""
 
 
 class TagReader(yaml.SafeLoader):
@@ -67,7 +68,7 @@ def wait_for(url: str, process: subprocess.Popen[Any], what: str) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"{what} ended with exit code {process.returncode} before it served")
         try:
-            direct.open(url, timeout=1).close()
+            direct.open(url, timeout=5).close()
         except urllib.error.HTTPError:
             return
         except OSError:
