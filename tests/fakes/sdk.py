@@ -23,7 +23,7 @@ def anthropic_of(provider: Provider, **given: Any) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=provider.base_url, _strict_response_validation=True, **given)
 
 
-def post(provider: Provider, path: str, body: Any) -> httpx2.Response:
+def post(provider: Provider, path: str, body: Any, *, key: str = "sk-a") -> httpx2.Response:
     """The bare answer to a JSON body."""
-    headers = {"authorization": "Bearer sk-a", "anthropic-version": "2023-06-01"}
+    headers = {"authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
     return httpx2.post(f"{provider.origin}{path}", json=body, headers=headers, timeout=10)

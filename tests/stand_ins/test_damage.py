@@ -33,11 +33,13 @@ BODIES: dict[str, Any] = {
 
 @pytest.fixture
 def provider_of() -> Iterator[Any]:
+    """From a dialect to the stand-in that speaks it; without prompt caches, so that equal requests stay equal."""
     with Provider("openai", cache=False) as oai, Provider("anthropic", cache=False) as ant:
         yield lambda dialect: ant if dialect == "messages" else oai
 
 
 def ask(provider: Provider, dialect: str, *, stream: bool) -> Any:
+    """The bare answer to the dialect's body."""
     body = {**BODIES[dialect], "stream": True} if stream else dict(BODIES[dialect])
     if not stream:
         body.pop("stream_options", None)
@@ -45,12 +47,14 @@ def ask(provider: Provider, dialect: str, *, stream: bool) -> Any:
 
 
 def streamed(provider: Provider, dialect: str, kind: str, answer: Answer = ANSWER) -> list[Frame]:
+    """The frames of a damaged stream."""
     provider.plan(Damaged(kind, answer))
     raw = ask(provider, dialect, stream=True).content
     return frames_of([Event(block + b"\n\n") for block in raw.removesuffix(b"\n\n").split(b"\n\n")])
 
 
 def whole(provider: Provider, dialect: str, kind: str) -> Any:
+    """The JSON of a damaged whole answer."""
     provider.plan(Damaged(kind, ANSWER))
     return ask(provider, dialect, stream=False).json()
 

@@ -26,12 +26,14 @@ ITEM_OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "1
 
 @pytest.fixture(scope="module")
 def oai() -> Iterator[Provider]:
+    """One for all tests of this file, none of which leaves a trace in it."""
     with Provider("openai") as provider:
         yield provider
 
 
 @pytest.fixture(scope="module")
 def ant() -> Iterator[Provider]:
+    """The same for the other vendor."""
     with Provider("anthropic") as provider:
         yield provider
 
@@ -45,14 +47,17 @@ def refusal(provider: Provider, path: str, body: Any) -> str:
 
 
 def chat(provider: Provider, *messages: Any, **more: Any) -> str:
+    """What is wrong with a request for chat completions; nothing when it was taken."""
     return refusal(provider, "/v1/chat/completions", {"messages": list(messages), **more})
 
 
 def say(provider: Provider, *messages: Any, **more: Any) -> str:
+    """What is wrong with a request for messages; nothing when it was taken."""
     return refusal(provider, "/v1/messages", {"max_tokens": 64, "messages": list(messages), **more})
 
 
 def respond(provider: Provider, given: Any, **more: Any) -> str:
+    """What is wrong with a request for responses; nothing when it was taken."""
     return refusal(provider, "/v1/responses", {"input": given, **more})
 
 

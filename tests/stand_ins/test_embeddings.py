@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -16,13 +15,8 @@ from tests.fakes.sdk import openai_of, post
 PATH = "/v1/embeddings"
 
 
-@pytest.fixture
-def oai() -> Iterator[Provider]:
-    with Provider("openai") as provider:
-        yield provider
-
-
 def embed(provider: Provider, given: Any, **more: Any) -> Any:
+    """The answer as the SDK reads it."""
     with openai_of(provider) as client:
         # the SDK unpacks base64 only once an answer has been validated, which strict mode then refuses
         return client.embeddings.create(**{"model": "m", "input": given, "encoding_format": "float", **more})

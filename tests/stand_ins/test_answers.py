@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,19 +13,8 @@ TURNS: Any = [{"role": "user", "content": "Hi"}]
 SAY: Any = {"model": "m", "max_tokens": 64, "messages": TURNS}
 
 
-@pytest.fixture
-def oai() -> Iterator[Provider]:
-    with Provider("openai") as provider:
-        yield provider
-
-
-@pytest.fixture
-def ant() -> Iterator[Provider]:
-    with Provider("anthropic") as provider:
-        yield provider
-
-
 def chat_deltas(provider: Provider, **given: Any) -> list[Any]:
+    """The first choice of each chunk of a stream."""
     with openai_of(provider) as client:
         request: Any = {"model": "m", "messages": TURNS, "stream": True, **given}
         return [chunk.choices[0] for chunk in client.chat.completions.create(**request)]
