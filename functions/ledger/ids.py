@@ -19,6 +19,11 @@ def new_inference_id(at_ms: int, random_bits: int | None = None) -> str:
     return PREFIX + uuid.UUID(int=value).hex
 
 
+def instant_of(inference_id: str) -> int:
+    """When an id was made, in ms since the epoch: its first 48 bits say it."""
+    return int(inference_id.removeprefix(PREFIX)[:12], 16)
+
+
 def shard_of(inference_id: str) -> int:
     """The shard that an id falls in, 0 to 15, from its last (random) hex digit."""
     return int(inference_id[-1], 16) % SHARDS

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
+from ledger.ids import instant_of
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, FaultKind, Outcome
 from ledger.prices import CostBasis
 from ledger.routes import route_key
@@ -12,7 +13,7 @@ from ledger.usage import Usage
 
 
 class InferenceState(StrEnum):
-    """Of an inference: `open` until its outcome is known, `lost` when the reaper had to close it."""
+    """`open` while its router may still work on it, `closed` by it, `lost` when the reaper took it over."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -74,26 +75,13 @@ _NO_INFERENCES = frozenset({COUNT_TOKENS, PASSTHROUGH})
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """One routed request. `plan` is the packed decision; `started` grows as attempts start."""
-
-    inference_id: str
-    origin: Origin
-    opened_at: int
-    plan: bytes = b""
-    started: tuple[Started, ...] = ()
-    state: InferenceState = InferenceState.OPEN
-    closed_at: int | None = None
-    ending: Ending | None = None
-    status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """What the folds read: a finished attempt (n ≥ 1), or an inference refused before any call (n = 0).
 
-    `at` is when it was written down, and decides the minute it is counted in. `closes` is set on the
-    last fact of an inference and says how that ended. `cost_usd` is None when unknown, never 0 for it.
+    `at` is when it was written down, and decides the minute it is counted in. `closes` says how the inference
+    ended, and stands on the one fact that its close has written. `completes` marks what became known of an attempt
+    after the reaper had written a fact that calls it unknown: both facts are kept, and together count as one
+    attempt. `cost_usd` is None when unknown, never 0 for it.
     `dropped`: paths of what the route was not told, or (`answer.`) the caller. `repaired`: names of faults of
     the provider's answer that were mended. `retry_after_ms`: for how long the provider asked us to stay away.
     """
@@ -124,6 +112,7 @@ class Fact:
     dropped: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
     closes: Ending | None = None
+    completes: bool = False
 
     @property
     def route(self) -> str:
@@ -135,9 +124,19 @@ class Fact:
         return route_key(self.provider, self.model)
 
     @property
-    def order(self) -> tuple[int, str, int]:
+    def order(self) -> tuple[int, str, int, bool]:
         """Where it stands among all facts: folds read them in this order."""
-        return self.at, self.inference_id, self.n
+        return self.at, *self.key
+
+    @property
+    def key(self) -> tuple[str, int, bool]:
+        """What it is about. No two facts that are stored have the same."""
+        return self.inference_id, self.n, self.completes
+
+    @property
+    def attempts(self) -> int:
+        """How many provider calls it adds to those that are counted: none where it completes one of them."""
+        return int(self.n > 0 and not self.completes)
 
     @property
     def ok(self) -> bool:
@@ -156,10 +155,84 @@ class Fact:
         return self.origin.session if self.origin.is_inference else ""
 
     @property
-    def unpriced(self) -> bool:
-        """Something was used, or may have been (a lost attempt), but nobody can say what it cost."""
+    def unpriced(self) -> int:
+        """How many attempts of unknown cost it adds to those that are counted.
+
+        That is one where something was used, or may have been (a lost attempt), and nobody can say what it cost.
+        The attempt that a fact completes was counted so before, which it takes back: it adds -1 when it knows the
+        cost.
+        """
+        if not self.n or self.origin.is_free:
+            return 0
         is_used = self.ok or self.usage is not None or self.outcome is Outcome.UNKNOWN
-        return self.n > 0 and self.cost_usd is None and is_used and not self.origin.is_free
+        return int(self.cost_usd is None and is_used) - int(self.completes)
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One routed request. `plan` is the packed decision, `started` the attempts that began, by their numbers.
+
+    `closing` is the fact that its close has written: of the attempt that answered; where none did, of the last
+    that ended; with n = 0 where there was no call, or where the reaper closed it. None: nobody has closed it yet.
+    How the inference ended, when, and which attempt answered follow from it. `status`: the HTTP status that the
+    caller got, None where nobody was there to get one.
+    """
+
+    inference_id: str
+    origin: Origin
+    plan: bytes = b""
+    started: tuple[Started, ...] = ()
+    state: InferenceState = InferenceState.OPEN
+    status: int | None = None
+    closing: Fact | None = None
+
+    @property
+    def opened_at(self) -> int:
+        """In ms since the epoch."""
+        return instant_of(self.inference_id)
+
+    @property
+    def closed_at(self) -> int | None:
+        """In ms since the epoch; None while it is open."""
+        return self.closing.at if self.closing else None
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended; None while it is open."""
+        return self.closing.closes if self.closing else None
+
+    @property
+    def served(self) -> int | None:
+        """The number of the attempt that answered; None where none did, or none has yet."""
+        return self.closing.n if self.closing and self.closing.ok else None
+
+
+def unknown_attempt(inference: Inference, started: Started, at: int, kind: FaultKind) -> Fact:
+    """An attempt that began and whose outcome, and so its cost, nobody knows. `at`: ms since the epoch."""
+    return Fact(
+        inference_id=inference.inference_id,
+        n=started.n,
+        at=at,
+        outcome=Outcome.UNKNOWN,
+        origin=inference.origin,
+        started_at=started.at,
+        provider=started.provider,
+        model=started.model,
+        kind=kind,
+    )
+
+
+def without_attempt(inference: Inference, at: int, outcome: Outcome, kind: FaultKind | None = None) -> Fact:
+    """The fact that a close carries where no attempt can say how the inference ended. `at`: ms since the epoch."""
+    return Fact(
+        inference_id=inference.inference_id,
+        n=0,
+        at=at,
+        outcome=outcome,
+        origin=inference.origin,
+        started_at=inference.opened_at,
+        kind=kind,
+    )
 
 
 _ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))
@@ -177,12 +250,15 @@ def pack_origin(origin: Origin) -> dict[str, Any]:
 
 
 def pack_fact(fact: Fact) -> dict[str, Any]:
-    """The map under `fact`: everything but the keys (id, number, instant)."""
+    """The map under `fact`: everything but its keys (inference id, number, instant)."""
     packed = pack_origin(fact.origin)
     for name in _FACT_SCALARS:
         value = getattr(fact, name)
         if value is not None and value != "" and value is not False:
             packed[name] = str(value) if isinstance(value, StrEnum) else value
+    if fact.latency_ms is not None and fact.started_at == fact.at - fact.latency_ms:
+        # It was written down when it ended, as nearly all are: then its latency says when it began.
+        del packed["started_at"]
     if fact.usage is not None:
         packed["usage"] = fact.usage.pack()
     return packed
@@ -208,6 +284,8 @@ def unpack_fact(
     ):  # fmt: skip
         if name in scalars:
             scalars[name] = kind(scalars[name])
+    if "started_at" not in scalars and "latency_ms" in scalars:
+        scalars["started_at"] = at - scalars["latency_ms"]
     scalars |= {name: tuple((notes or {}).get(name, ())) for name in _NOTES}
     usage = Usage.unpack(packed["usage"]) if "usage" in packed else None
     origin = unpack_origin(packed)

@@ -8,6 +8,7 @@ from ledger.moments import day_of, hour_of, minute_of, month_of
 
 INFERENCE_SK = "inference"
 OPEN_PREFIX = "open#"
+LATE_SUFFIX = "#late"
 
 _NAME_BYTES = 900
 """A sort key has at most 1024 bytes. What a caller names may be longer: it must not make an item unwritable."""
@@ -31,13 +32,14 @@ def fit(part: str) -> str:
     return f"{data[:_NAME_BYTES].decode(errors='ignore')}%~{sha256(data).hexdigest()[:32]}"
 
 
-def attempt_sk(n: int) -> str:
-    return f"attempt#{n:02d}"
+def attempt_sk(n: int, *, completes: bool = False) -> str:
+    """`attempt#01`. A fact that completes another one of the same attempt stands beside it: `attempt#01#late`."""
+    return f"attempt#{n:02d}" + (LATE_SUFFIX if completes else "")
 
 
 def attempt_number(sk: str) -> int:
-    """The number in an attempt's sort key; 0 for the inference itself."""
-    return 0 if sk == INFERENCE_SK else int(sk.partition("#")[2])
+    """The number in an attempt's sort key."""
+    return int(sk.split("#")[1])
 
 
 def open_minute(inference_id: str, at_ms: int) -> str:

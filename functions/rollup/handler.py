@@ -127,6 +127,6 @@ async def _reap(
     except ReapIncomplete as incomplete:
         report = incomplete.report
         _log_failed("inference-failed", incomplete, failed)
-    if report.lost or report.completed:
+    if report.lost:
         logger.warning("rollup-reaped", extra=asdict(report))
     return report

@@ -11,7 +11,9 @@ ApiError(status, code, message)      anything, with the status and code that the
 └── ChainExhausted      last route's status; every attempt in the detail
 """
 
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 RETRY_AFTER_CAP_S = 60
@@ -19,7 +21,10 @@ RETRY_AFTER_CAP_S = 60
 
 
 class ApiError(Exception):
-    """An answer with an HTTP status ≥ 400. `detail` is merged into the envelope's error object."""
+    """An answer with an HTTP status ≥ 400. `detail` is merged into the envelope's error object.
+
+    `inference_id`: of the inference that it ended, which is written down already; empty where there was none.
+    """
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class ApiError(Exception):
         self.detail = dict(detail or {})
         self.retry_after_s = retry_after_s
         self.should_retry = should_retry
+        self.inference_id = ""
 
     def headers(self) -> dict[str, str]:
         """`retry-after` in whole seconds, capped, and `x-should-retry` where we know better than the SDK."""
@@ -119,3 +125,9 @@ class ChainExhausted(ApiError):
             retry_after_s=retry_after_s,
             should_retry=False,
         )
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where a fault of ours was raised, for the log. Never its text, which may quote a request."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

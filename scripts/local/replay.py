@@ -21,11 +21,11 @@ from typing import Any
 from ledger import keys
 from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.moments import now_ms
-from ledger.outcomes import FaultKind
 from ledger.store import records
 from ledger.store.connection import StoreError
 from ledger.store.facts import FACTS_TABLE
 from ledger.store.opened import Store, open_store
+from ledger.store.spill import unspill
 from ledger.store.views import VIEWS_TABLE
 from rollup.reaper import LOST_AFTER_MS, close_lost
 from rollup.together import apart
@@ -47,46 +47,49 @@ _JSON = json.JSONDecoder()
 
 @dataclass(slots=True)
 class Spilled:
-    """All that was spilled of one inference. `started`: further attempts that were to be added to it."""
+    """All that was spilled of one inference.
+
+    `inference`: as it was opened or closed, where one of these writes was spilled. `started`: further attempts
+    that were to be added to it. `attempts`: rows of attempts, by their numbers.
+    """
 
     inference_id: str
-    head: Inference | None = None
-    refusal: Fact | None = None
+    inference: Inference | None = None
     started: dict[int, Started] = field(default_factory=dict)
-    facts: dict[int, Fact] = field(default_factory=dict)
+    attempts: dict[int, Fact] = field(default_factory=dict)
 
     def add(self, item: records.Item) -> None:
         """One spilled item. One of `_BROKEN` when it is none of ours."""
         if item["sk"] != keys.INFERENCE_SK:
             fact = records.item_fact(item)
-            records.fact_item(fact)
-            self.facts[fact.n] = fact
+            records.attempt_item(fact)
+            self.attempts[fact.n] = fact
         elif "state" in item:
-            self._add_head(item)
+            self._add_inference(item)
         else:
-            started = Started(**item["started"])
-            self.started[started.n] = started
+            for started in records.unpack_all_started(item["started"]):
+                self.started[started.n] = started
 
-    def _add_head(self, item: records.Item) -> None:
-        head = records.item_inference(item | {"plan": bytes.fromhex(item["plan"])})
-        records.inference_item(head)
-        if head.state is not InferenceState.OPEN and (head.closed_at is None or head.ending is None):
+    def _add_inference(self, item: records.Item) -> None:
+        inference = records.item_inference(item)
+        records.inference_item(inference)
+        if inference.closing is None and inference.state is not InferenceState.OPEN:
             raise ValueError("closed, but nobody knows how")
-        if "fact" in item:
-            self.refusal = records.item_fact(item)
-        if self.head is None or self.head.state is InferenceState.OPEN:
-            self.head = head
+        if self.inference is None or self.inference.closing is None:
+            # A close lists no attempts: those of the opening write, if that was spilled too, are kept.
+            begun = self.inference.started if self.inference else ()
+            self.inference = replace(inference, started=inference.started or begun)
 
     @property
     def begun(self) -> tuple[Started, ...]:
         """Every attempt that is known to have started, in order."""
-        listed = {started.n: started for started in self.head.started} if self.head else {}
+        listed = {started.n: started for started in self.inference.started} if self.inference else {}
         return tuple(started for _n, started in sorted((self.started | listed).items()))
 
     @property
     def rows(self) -> int:
         """How many rows it is. An attempt that started is part of its inference, where that was spilled too."""
-        return len(self.facts) + (1 if self.head else len(self.started))
+        return len(self.attempts) + (1 if self.inference else len(self.started))
 
 
 @dataclass(slots=True)
@@ -114,7 +117,7 @@ class Found:
 
     def _take(self, document: dict[str, Any]) -> bool:
         try:
-            item = json.loads(document["item"])
+            item = unspill(document["item"])
             inference_id = item["inference_id"]
             # Into a place of its own first: what is broken halfway must leave nothing behind.
             Spilled(inference_id).add(item)
@@ -180,54 +183,40 @@ class Replay:
         return next(iter(done.errors.values()), None)
 
     async def _put(self, spilled: Spilled) -> None:
-        """One inference: what it did first, then how it ended, so that one that is closed is whole."""
-        head = spilled.head
-        if spilled.refusal and head:
-            self._count(await self.store.facts.refuse(head, replace(spilled.refusal, at=self.clock())))
-            return
-        stored, rows, added = await self._start(spilled)
-        # Then the reaper was here before us: what it has said of the ending is counted, and stays.
-        is_lost = stored is not None and stored.state is InferenceState.LOST
-        for n, fact in sorted(spilled.facts.items()):
-            closes = None if is_lost or any(row.closes for row in rows if row.n != n) else fact.closes
-            self._count(await self.store.facts.put_fact(replace(fact, at=self.clock(), closes=closes)))
-        if head is None:
+        """One inference: its attempts before its close, so that one that is closed is whole."""
+        facts, at = self.store.facts, self.clock()
+        stored, added = await self._start(spilled)
+        for _n, fact in sorted(spilled.attempts.items()):
+            self._count(await facts.put_attempt(replace(fact, at=at)))
+        inference = spilled.inference
+        if inference is None:
             self.written += added
             self.there += len(spilled.started) - added if stored else 0
             self.homeless += 0 if stored else len(spilled.started)
             return
-        is_reaped = is_lost or any(row.kind is FaultKind.LOST for row in rows)
-        self._count(not is_reaped and await self._finish(replace(head, started=spilled.begun), stored))
-        if head.state is InferenceState.OPEN or is_reaped:
-            await self._reap(head.inference_id)
+        if inference.closing is not None:
+            closed = replace(inference, closing=replace(inference.closing, at=at))
+            self._count(await facts.close_inference(closed))
+            return
+        opened = stored is None and await facts.open_inference(replace(inference, started=spilled.begun))
+        self._count(opened)
+        # Nobody has told how it ended. The reaper no longer looks at minutes as old as its own may be.
+        self.lost += await close_lost(self.store, inference.inference_id, self.clock, at - LOST_AFTER_MS)
 
-    async def _start(self, spilled: Spilled) -> tuple[Inference | None, list[Fact], int]:
-        """The inference and its rows as stored, once it lists what was spilled; and how many that added.
+    async def _start(self, spilled: Spilled) -> tuple[Inference | None, int]:
+        """The inference as it is stored, once it lists what was spilled; and how many attempts that added.
 
-        Before their rows: an attempt that is listed is one that the reaper knows of, should it come in between.
+        They are listed before their rows are written: should the reaper come in between, it knows of them.
         """
-        inference_id, added = spilled.inference_id, 0
-        stored, rows = await self.store.facts.get_inference(inference_id)
+        facts, added = self.store.facts, 0
+        stored, _ = await facts.get_inference(spilled.inference_id)
         if stored is None or stored.state is not InferenceState.OPEN:
-            return stored, rows, 0
+            return stored, 0
+        listed = {known.n for known in stored.started}
         for started in spilled.begun:
-            if started.n not in {known.n for known in stored.started}:
-                added += await self.store.facts.add_started(inference_id, started)
-        stored, rows = await self.store.facts.get_inference(inference_id)
-        return stored, rows, added
-
-    async def _finish(self, head: Inference, stored: Inference | None) -> bool:
-        if head.closed_at is None or head.ending is None:
-            return stored is None and await self.store.facts.open_inference(head)
-        shut = await self.store.facts.close_inference(
-            head.inference_id, at=head.closed_at, ending=head.ending, status=head.status
-        )
-        return shut or await self.store.facts.open_inference(head)
-
-    async def _reap(self, inference_id: str) -> None:
-        """Nobody has told how it ended. The reaper no longer looks at minutes as old as its own may be."""
-        state = await close_lost(self.store, inference_id, self.clock, self.clock() - LOST_AFTER_MS)
-        self.lost += state is not None
+            if started.n not in listed:
+                added += await facts.add_started(spilled.inference_id, started)
+        return stored, added
 
     def _count(self, written: bool) -> None:
         self.written += written

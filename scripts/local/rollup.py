@@ -165,7 +165,7 @@ def _rebuild_rows(report: RebuildReport) -> Rows:
 
 
 def _reap_rows(report: ReapReport) -> Rows:
-    return [("closed as lost", report.lost), ("closed for their router", report.completed)]
+    return [("closed as lost", report.lost)]
 
 
 async def _stored_rows(store: Store, clock: Callable[[], int]) -> Rows:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ledger.ids import new_inference_id
-from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact, Inference, Origin, Started
+from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact, Inference, InferenceState, Origin, Started
 from ledger.moments import minute_start_ms
 from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.prices import CostBasis
@@ -33,7 +33,15 @@ def fact(at: int = NOW, *, inference_id: str = "", n: int = 1, origin: Origin = 
 def inference(at: int = NOW, *, attempts: int = 1, origin: Origin = ORIGIN, plan: bytes = b"{}") -> Inference:
     """An open inference with some attempts started, one second apart."""
     started = tuple(Started(n, "acme", "small", at + 1000 * (n - 1)) for n in range(1, attempts + 1))
-    return Inference(new_inference_id(at), origin, at, plan, started)
+    return Inference(new_inference_id(at), origin, plan, started)
+
+
+def closed_with(
+    opened: Inference, closing: Fact, ending: Ending = Ending.OK, status: int | None = 200
+) -> Inference:
+    """The same inference as its router closes it, with this fact."""
+    about = replace(closing, inference_id=opened.inference_id, closes=ending)
+    return replace(opened, started=(), state=InferenceState.CLOSED, status=status, closing=about)
 
 
 def traffic(seed: int, first: int, last: int, count: int) -> list[Fact]:
@@ -128,6 +136,7 @@ FACTS = st.builds(
     cost_basis=optional(st.sampled_from(CostBasis)),
     price_version=TEXT,
     closes=optional(st.sampled_from(Ending)),
+    completes=st.booleans(),
 )
 CALLS = st.builds(
     fact,

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from ledger import keys
 from ledger.ids import SHARDS, new_inference_id, shard_of
-from ledger.items import Fact, InferenceState, pack_fact, pack_notes, unpack_fact
+from ledger.items import Fact, Inference, InferenceState, pack_fact, pack_notes, unpack_fact
 from ledger.outcomes import Ending
 from ledger.store import records
+from ledger.store.spill import spill, unspill
 from ledger.views import derive
-from tests.ledger.make import FACTS, NAME, NOW, ORIGIN, fact, inference
+from tests.ledger.make import FACTS, NAME, NOW, ORIGIN, closed_with, fact, inference
 
 PATH = st.text("ab/%2F", min_size=1, max_size=5)
 PART = st.text("a#%23", max_size=6)
@@ -21,7 +22,7 @@ PART = st.text("a#%23", max_size=6)
 @given(FACTS)
 def test_a_fact_as_an_item_and_back(one: Fact) -> None:
     """Every field, and nothing empty is stored."""
-    assert records.item_fact(records.fact_item(one)) == one
+    assert records.item_fact(records.attempt_item(one)) == one
     assert not {None, ""} & {v for v in pack_fact(one).values() if not isinstance(v, dict)}
 
 
@@ -41,12 +42,30 @@ def test_what_a_newer_writer_adds_is_passed_over() -> None:
 
 
 def test_an_inference_as_an_item_and_back() -> None:
-    """Open with its place in the reaper's index; closed without it."""
-    opened = inference(attempts=2)
-    closed = replace(opened, state=InferenceState.CLOSED, closed_at=NOW, ending=Ending.FALLBACK, status=200)
+    """Open with the attempts that began and its place in the reaper's index; closed with one fact instead."""
+    opened = inference(attempts=12)
     assert records.item_inference(records.inference_item(opened)) == opened
+    assert records.inference_item(opened)["by_minute"].startswith(keys.OPEN_PREFIX)
+    closed = closed_with(opened, fact(inference_id=opened.inference_id, n=12), Ending.FALLBACK, 200)
     assert records.item_inference(records.inference_item(closed)) == closed
-    assert "by_minute" not in records.inference_item(closed)
+    assert not {"origin", "started"} & records.inference_item(closed).keys()
+    assert (closed.ending, closed.closed_at, closed.served) == (Ending.FALLBACK, NOW, 12)
+
+
+@given(FACTS, st.sampled_from(Ending), st.none() | st.integers(200, 599))
+def test_a_close_carries_its_fact_whole(one: Fact, ending: Ending, status: int | None) -> None:
+    """Every field of the fact, its number included, comes back from the inference's own item."""
+    closed = closed_with(Inference(one.inference_id, one.origin, b"x"), one, ending, status)
+    assert records.item_inference(records.inference_item(closed)) == closed
+    assert records.item_fact(records.inference_item(closed)) == closed.closing
+
+
+@given(FACTS, st.sampled_from([InferenceState.OPEN, InferenceState.LOST]))
+def test_what_is_spilled_comes_back(one: Fact, state: InferenceState) -> None:
+    """As text and back: the rows are the same, plans and amounts included."""
+    opened = replace(inference(attempts=2, plan=b"\x00\xff"), state=state)
+    assert records.item_inference(unspill(spill(records.inference_item(opened)))) == opened
+    assert records.item_fact(unspill(spill(records.attempt_item(one)))) == one
 
 
 @given(st.tuples(PART, PART), st.tuples(PART, PART))
@@ -58,10 +77,13 @@ def test_session_keys_never_collide(one: tuple[str, str], other: tuple[str, str]
 
 @given(NAME, st.integers(1, 99))
 def test_attempts_sort_by_their_number(name: str, n: int) -> None:
-    """And their number comes back from the sort key, 0 for the inference."""
+    """And their number comes back from the sort key, also of a fact that completes another one, right after it."""
     assert keys.attempt_number(keys.attempt_sk(n)) == n
     assert keys.attempt_sk(n) < keys.attempt_sk(n + 1) or n == 99
-    assert keys.attempt_number(keys.INFERENCE_SK) == 0
+    late = keys.attempt_sk(n, completes=True)
+    assert keys.attempt_number(late) == n
+    assert keys.attempt_sk(n) < late
+    assert late < keys.attempt_sk(n + 1) or n == 99
     assert keys.attempt_sk(n) < keys.INFERENCE_SK
 
 

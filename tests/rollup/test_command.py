@@ -15,7 +15,7 @@ from rollup.marks import SEALED, read_watermark
 from rollup.reaper import LOST_AFTER_MS
 from rollup.settings import LAG_MS
 from tests.ledger.make import EARLY, MINUTE, NOW, fact, inference
-from tests.ledger.store.tables import expected_views, merged_views
+from tests.ledger.store.tables import expected_views, facts_of, merged_views
 
 
 async def rollup(url: str, store: Store, *arguments: str) -> tuple[int, str]:
@@ -35,14 +35,13 @@ async def rollup(url: str, store: Store, *arguments: str) -> tuple[int, str]:
 async def test_once_counts_everything_up_to_now(dynamodb_url: str, store: Store) -> None:
     """Facts and lost inferences; what it prints is read back from the table."""
     one, lost = fact(now_ms()), inference(now_ms() - 5_000)
-    await store.facts.put_fact(one)
+    await store.facts.put_attempt(one)
     await store.facts.open_inference(lost)
     code, printed = await rollup(dynamodb_url, store, "once", "--lost-after-ms", "2000")
     assert code == 0, printed
-    _, rows = await store.facts.get_inference(lost.inference_id)
-    assert await merged_views(store) == expected_views([one, *rows])
+    assert await merged_views(store) == expected_views([one, *await facts_of(store, lost.inference_id)])
     lines = [line.split() for line in printed.splitlines()]
-    assert ["facts", "read", "2"] in lines
+    assert ["facts", "read", "3"] in lines
     assert ["closed", "as", "lost", "1"] in lines
     assert any(line[:2] == ["as", "of"] and line[2].endswith("Z") for line in lines)
 
@@ -53,7 +52,7 @@ async def test_rebuild_brings_dropped_views_back(dynamodb_url: str, store: Store
     Soon after midnight by a clock of the test's own, since the day's minutes are read one by one.
     """
     one = fact(EARLY)
-    await store.facts.put_fact(one)
+    await store.facts.put_attempt(one)
     today = day_of(EARLY)
     where = ["--dynamodb-url", dynamodb_url, "--facts-table", store.facts.name, "--views-table", store.views.name]
     args = arguments(["rebuild", "--from", today, "--to", today, *where])
@@ -65,7 +64,7 @@ async def test_on_aws_it_is_as_careful_as_the_scheduled_function(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What its indexes may still be missing is left to the next pass; with an emulator it is not."""
-    await store.facts.put_fact(fact(NOW - LAG_MS + 1))
+    await store.facts.put_attempt(fact(NOW - LAG_MS + 1))
     await read_watermark(store, SEALED, start=minute_of(NOW - MINUTE))
     printed = []
     for more in ([], ["--dynamodb-url", "http://127.0.0.1:9"]):

@@ -58,7 +58,7 @@ async def test_rollups_in_three_processes(dynamodb_url: str, store: Store) -> No
         for _ in range(3)
     ]
     for one in late:
-        await store.facts.put_fact(one)
+        await store.facts.put_attempt(one)
     assert [await process.wait() for process in running] == [0, 0, 0]
     await run_pass(store, now=NOW + 20 * MINUTE, lag_ms=0)
     assert await merged_views(store) == expected_views([*early, *late])

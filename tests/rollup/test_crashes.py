@@ -94,7 +94,7 @@ async def test_the_reaper_killed_at_every_write(dynamodb_url: str, lands: bool, 
             lost = inference(attempts=3)
             await store.facts.open_inference(lost)
             for n in range(1, rows + 1):
-                await store.facts.put_fact(fact(NOW, inference_id=lost.inference_id, n=n, ok=False))
+                await store.facts.put_attempt(fact(NOW, inference_id=lost.inference_id, n=n, ok=False))
             try:
                 await reap(doomed, lambda: later)
             except StoreError:

@@ -23,7 +23,7 @@ from rollup.passes import PassIncomplete, PassReport
 from rollup.reaper import ReapReport
 from rollup.settings import LAG_MS, RollupSettings
 from tests.ledger.make import NOW, fact, inference
-from tests.ledger.store.tables import Writes, beside, dying_client, expected_views, merged_views
+from tests.ledger.store.tables import Writes, beside, dying_client, expected_views, facts_of, merged_views
 from tests.rollup.known import refusing_client
 
 ONE_RUN = """
@@ -89,7 +89,7 @@ async def test_a_busy_run_makes_passes_until_its_minute_is_over(
     """As long as there are facts in unsealed minutes, and never longer than the run or the function may last."""
     environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0.01")
     one = fact(NOW)
-    await store.facts.put_fact(one)
+    await store.facts.put_attempt(one)
     clock = Clock(step_ms=5_000)
     report = await run_minute(RollupSettings.from_env(os.environ), 120_000, clock)
     assert report["passes"] > 2
@@ -103,7 +103,7 @@ async def test_a_busy_run_makes_passes_until_its_minute_is_over(
 async def test_zero_means_one_pass(store: Store, environment: pytest.MonkeyPatch) -> None:
     """Also when there is something to do."""
     environment.setenv("WARMROUTE_ROLLUP_PASS_EVERY_S", "0")
-    await store.facts.put_fact(fact(now_ms()))
+    await store.facts.put_attempt(fact(now_ms()))
     assert (await invoke(Context()))["passes"] == 1
 
 
@@ -114,10 +114,10 @@ async def test_a_run_reaps_and_counts_what_it_reaped(store: Store, environment: 
     await store.facts.open_inference(lost)
     report = await run_minute(RollupSettings.from_env(os.environ), 120_000, Clock(step_ms=1_000))
     assert report["reaped"]["lost"] == 1
-    closed, rows = await store.facts.get_inference(lost.inference_id)
+    closed, _ = await store.facts.get_inference(lost.inference_id)
     assert closed is not None
     assert closed.ending is Ending.ERROR
-    assert await merged_views(store) == expected_views(rows)
+    assert await merged_views(store) == expected_views(await facts_of(store, lost.inference_id))
 
 
 async def test_a_run_with_an_item_that_fails_does_everything_else(
@@ -127,7 +127,7 @@ async def test_a_run_with_an_item_that_fails_does_everything_else(
     environment.setenv("WARMROUTE_LOST_AFTER_MS", "10")
     lost = inference(NOW - 1_000)
     await store.facts.open_inference(lost)
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     refusing = refusing_client(lambda item: item.get("pk", {}).get("S", "").startswith("session#"))
     environment.setattr(rim, "open_store", partial(open_store, client_class=refusing))
     environment.setattr(rim.logger, "propagate", True)
@@ -180,7 +180,7 @@ async def test_a_run_that_cannot_reach_its_tables_fails(environment: pytest.Monk
 
 async def test_a_pass_is_logged_with_its_counts(store: Store, environment: pytest.MonkeyPatch) -> None:
     """One JSON line per pass, kebab-case, with what it read and wrote, from a process as Lambda starts it."""
-    await store.facts.put_fact(fact(now_ms()))
+    await store.facts.put_attempt(fact(now_ms()))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", ONE_RUN),
         env=os.environ | {"PYTHONPATH": str(ROOT / "functions"), "WARMROUTE_ROLLUP_PASS_EVERY_S": "0"},
@@ -195,7 +195,7 @@ async def test_the_local_rollup_goes_on_after_a_failed_pass(dynamodb_url: str, s
     """The store dies for some writes; the passes after that have everything. It ends when it is told to."""
     writes = Writes(dies_at=3)
     one = fact(now_ms())
-    await store.facts.put_fact(one)
+    await store.facts.put_attempt(one)
     stop = asyncio.Event()
     async with beside(dynamodb_url, store, dying_client(writes)) as flaky:
         running = asyncio.create_task(run_forever(flaky, 0.05, 0, stop))

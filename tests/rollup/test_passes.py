@@ -29,7 +29,7 @@ from tests.rollup.known import refusing_client
 
 
 async def put_all(store: Store, facts: list[Fact]) -> None:
-    await asyncio.gather(*map(store.facts.put_fact, facts))
+    await asyncio.gather(*map(store.facts.put_attempt, facts))
 
 
 async def passes(store: Store, first: int, last: int, every: int, lag_ms: int = 0) -> list[PassReport]:
@@ -106,12 +106,12 @@ async def test_a_minute_is_sealed_when_its_grace_is_over(store: Store) -> None:
     """A fact written late, but within the grace, is counted; the minute is sealed exactly when that ends."""
     start = NOW - NOW % MINUTE
     sealed_at = start + MINUTE + GRACE_MS
-    await store.facts.put_fact(fact(start))
+    await store.facts.put_attempt(fact(start))
     await run_pass(store, now=sealed_at - 1, lag_ms=0)
     [item] = [i for i in (await stored_views(store)).values() if i.view == "session"]
     assert list(item.open) == [minute_of(start)]
     late = fact(start + MINUTE - 1)
-    await store.facts.put_fact(late)
+    await store.facts.put_attempt(late)
     report = await run_pass(store, now=sealed_at, lag_ms=0)
     [item] = [i for i in (await stored_views(store)).values() if i.view == "session"]
     assert (item.open, item.through, report.sealed_through) == ({}, minute_of(start), minute_of(start))
@@ -122,10 +122,10 @@ async def test_a_minute_is_sealed_when_its_grace_is_over(store: Store) -> None:
 
 async def test_a_sealed_minute_is_never_opened_again(store: Store) -> None:
     """What is dated into a minute after its grace is over is not counted, rather than half counted."""
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     await run_pass(store, now=NOW + 10 * MINUTE, lag_ms=0)
     before = await merged_views(store)
-    await store.facts.put_fact(fact(NOW + 1))
+    await store.facts.put_attempt(fact(NOW + 1))
     await run_pass(store, now=NOW + 11 * MINUTE, lag_ms=0)
     assert await merged_views(store) == before
 
@@ -154,7 +154,7 @@ async def test_a_first_pass_begins_a_window_ago(store: Store) -> None:
 
 async def test_a_clock_that_goes_back_moves_nothing_back(store: Store) -> None:
     """The watermark and the snapshot only move forward."""
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     await run_pass(store, now=NOW + 30 * MINUTE, lag_ms=0)
     mark, before = await read_watermark(store, SEALED, start=""), await merged_views(store)
     report = await run_pass(store, now=NOW + MINUTE, lag_ms=0)
@@ -165,7 +165,7 @@ async def test_a_clock_that_goes_back_moves_nothing_back(store: Store) -> None:
 
 async def test_what_is_about_routes_expires_and_totals_do_not(store: Store) -> None:
     """Minutes are kept for a day, days for 40, hours of activity for 3; sessions and spend outlive the ledger."""
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     await run_pass(store, now=NOW, lag_ms=0)
     kept = {item.view: item.expires_at for item in (await stored_views(store)).values()}
     minute = NOW - NOW % MINUTE

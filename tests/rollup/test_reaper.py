@@ -14,12 +14,22 @@ from ledger.folds.spend import Spend
 from ledger.items import Fact, Inference, InferenceState, Started
 from ledger.moments import minute_of
 from ledger.outcomes import Ending, FaultKind, Outcome
+from ledger.store.connection import StoreError
 from ledger.store.opened import Store
 from rollup.marks import REAPED, move_watermark, read_watermark
 from rollup.passes import run_pass
-from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, reap
-from tests.ledger.make import MINUTE, NOW, fact, inference
-from tests.ledger.store.tables import beside, expected_views, fresh_store, interrupted_client, merged_views
+from rollup.reaper import LOOK_BACK_MS, LOST_AFTER_MS, ReapIncomplete, ReapReport, close_lost, reap
+from tests.ledger.make import MINUTE, NOW, closed_with, fact, inference
+from tests.ledger.store.tables import (
+    Writes,
+    beside,
+    dying_client,
+    expected_views,
+    facts_of,
+    fresh_store,
+    interrupted_client,
+    merged_views,
+)
 from tests.rollup.known import refusing_client
 
 LATER = NOW + LOST_AFTER_MS
@@ -30,7 +40,7 @@ async def opened(store: Store, *, attempts: int = 1, rows: list[Fact] | None = N
     one = inference(attempts=attempts)
     await store.facts.open_inference(one)
     for row in rows or []:
-        await store.facts.put_fact(replace(row, inference_id=one.inference_id))
+        await store.facts.put_attempt(replace(row, inference_id=one.inference_id))
     return one
 
 
@@ -56,17 +66,13 @@ async def test_a_crash_before_any_answer_is_lost(store: Store) -> None:
         None,
         LATER,
     )
-    assert (row.outcome, row.kind, row.closes, row.at, row.n) == (
-        Outcome.UNKNOWN,
-        FaultKind.LOST,
-        Ending.ERROR,
-        LATER,
-        1,
-    )
+    assert (row.outcome, row.kind, row.closes, row.at, row.n) == (Outcome.UNKNOWN, FaultKind.LOST, None, LATER, 1)
     assert (row.latency_ms, row.usage, row.cost_usd, row.route) == (None, None, None, "acme|small|")
     assert row.origin == one.origin
-    assert fold_facts(Session, [row]).errors == 1
-    assert RouteStats.of(row) == RouteStats()
+    facts = await facts_at(store, LATER)
+    assert fold_facts(Session, facts) == Session(calls=1, errors=1, unpriced=1)
+    assert fold_facts(Spend, facts) == Spend(calls=1, attempts=1, unpriced=1)
+    assert fold_facts(RouteStats, facts) == RouteStats()
 
 
 async def test_what_is_younger_stays_open(store: Store) -> None:
@@ -87,28 +93,13 @@ async def test_a_second_reaper_finds_nothing(store: Store) -> None:
 
 
 async def test_only_missing_rows_are_written(store: Store) -> None:
-    """The first attempt's row stays, the second becomes unknown and says how the inference ended."""
+    """The first attempt's row stays, and the second becomes unknown."""
     failed = fact(ok=False, n=1)
     one = await opened(store, attempts=2, rows=[failed])
     await reaped(store)
     _, rows = await store.facts.get_inference(one.inference_id)
     assert rows[0] == replace(failed, inference_id=one.inference_id)
-    assert [(row.n, row.kind, row.closes) for row in rows] == [
-        (1, FaultKind.SERVER_ERROR, None),
-        (2, FaultKind.LOST, Ending.ERROR),
-    ]
-
-
-@pytest.mark.parametrize(("ending", "status"), [(Ending.OK, 200), (Ending.ERROR, 529), (Ending.CANCELLED, None)])
-async def test_a_crash_between_the_last_two_writes_is_no_loss(
-    store: Store, ending: Ending, status: int | None
-) -> None:
-    """The last row says how it ended: the inference is closed with that, and nothing is added."""
-    one = await opened(store, rows=[fact(closes=ending, http_status=status)])
-    assert await reaped(store) == ReapReport(minutes=5, completed=1)
-    closed, rows = await store.facts.get_inference(one.inference_id)
-    assert closed is not None
-    assert (closed.state, closed.ending, closed.status, len(rows)) == (InferenceState.CLOSED, ending, status, 1)
+    assert [(row.n, row.kind) for row in rows] == [(1, FaultKind.SERVER_ERROR), (2, FaultKind.LOST)]
 
 
 async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(store: Store) -> None:
@@ -123,33 +114,17 @@ async def test_a_crash_between_two_attempts_is_an_error_without_another_attempt(
     assert [f.n for f in await store.facts.facts_of_session("amy", "s1")] == [0, 1]
 
 
-async def test_a_missing_row_beside_one_that_closes(store: Store) -> None:
-    """The outcome is known, so the inference is closed with it; the missing attempt is unknown."""
-    row = fact(n=2, closes=Ending.FALLBACK, http_status=200)
-    one = await opened(store, attempts=2, rows=[row])
-    assert await reaped(store) == ReapReport(minutes=5, completed=1)
-    closed, rows = await store.facts.get_inference(one.inference_id)
-    assert closed is not None
-    assert (closed.state, closed.ending) == (InferenceState.CLOSED, Ending.FALLBACK)
-    assert [(r.n, r.closes) for r in rows] == [(1, None), (2, Ending.FALLBACK)]
-
-
 @pytest.mark.case("11.2", "S2")
 async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -> None:
-    """All at once over 12 inferences: each is closed once, with one row per attempt and one ending."""
+    """All at once over 12 inferences: each is closed once, and each attempt is counted once."""
     async with fresh_store(any_store_url) as store, beside(any_store_url, store) as other:
         left = [await opened(store) for _ in range(12)]
 
         async def late_router(one: Inference) -> None:
-            """As a router does it: what it was not first to write, it leaves alone."""
-            if await store.facts.put_fact(fact(LATER, inference_id=one.inference_id, ok=False)):
-                second = Started(2, "other", "large", LATER)
-                if await store.facts.add_started(one.inference_id, second):
-                    row = fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK)
-                    if await store.facts.put_fact(row):
-                        await store.facts.close_inference(
-                            one.inference_id, at=LATER, ending=Ending.FALLBACK, status=200
-                        )
+            """As a router does it, whatever the reaper has done meanwhile."""
+            await store.facts.put_attempt(fact(LATER, inference_id=one.inference_id, ok=False))
+            await store.facts.add_started(one.inference_id, Started(2, "other", "large", LATER))
+            await store.facts.close_inference(closed_with(one, fact(LATER, n=2), Ending.FALLBACK))
 
         await asyncio.gather(reaped(store), *map(late_router, left), reaped(other))
         facts = await facts_at(store, LATER)
@@ -158,13 +133,16 @@ async def test_two_reapers_and_routers_that_come_back_late(any_store_url: str) -
             assert closed is not None
             own = [f for f in facts if f.inference_id == one.inference_id]
             assert closed.state is not InferenceState.OPEN
-            assert [r.n for r in rows] == [s.n for s in closed.started]
+            assert [(r.n, r.outcome) for r in rows] == [(1, Outcome.ERROR), (2, Outcome.OK)]
+            assert sum(f.attempts for f in own) == 2
             assert [f.closes for f in own if f.closes] == [closed.ending]
 
 
 @pytest.mark.case("11.2")
-async def test_a_router_begins_another_attempt_just_before_the_close(dynamodb_url: str, store: Store) -> None:
-    """The reaper looks again: that attempt has a row in the end, whoever writes it, and there is one ending."""
+async def test_a_router_begins_another_attempt_just_before_it_is_taken_over(
+    dynamodb_url: str, store: Store
+) -> None:
+    """That attempt is unknown in the end like any other, since the reaper reads again once it has taken over."""
     one = await opened(store, rows=[fact(ok=False)])
 
     async def begin_another() -> None:
@@ -173,8 +151,35 @@ async def test_a_router_begins_another_attempt_just_before_the_close(dynamodb_ur
     client = interrupted_client("UpdateItem", begin_another)
     async with beside(dynamodb_url, store, client) as interrupted:
         assert (await reaped(interrupted)).lost == 1
-    assert not await store.facts.put_fact(fact(LATER, inference_id=one.inference_id, n=2, closes=Ending.FALLBACK))
-    assert [f.closes for f in await facts_at(store, LATER)] == [Ending.ERROR]
+    assert not await store.facts.add_started(one.inference_id, Started(3, "other", "large", LATER))
+    _, rows = await store.facts.get_inference(one.inference_id)
+    assert [(row.n, row.kind) for row in rows] == [(1, FaultKind.SERVER_ERROR), (2, FaultKind.LOST)]
+    assert [f.closes for f in await facts_at(store, LATER) if f.closes] == [Ending.ERROR]
+
+
+@pytest.mark.parametrize("lands", [False, True], ids=["before", "after"])
+async def test_a_reaper_may_be_killed_at_any_write(dynamodb_url: str, store: Store, lands: bool) -> None:
+    """Before or after each of its writes: the next one goes on, and the facts are those of one that lived."""
+    dies_at, died = 0, True
+    while died:
+        one = await opened(store, attempts=3, rows=[fact(ok=False, n=2)])
+        async with beside(dynamodb_url, store, dying_client(Writes(dies_at, lands))) as doomed:
+            try:
+                await close_lost(doomed, one.inference_id, lambda: LATER, NOW)
+                died = False
+            except StoreError:
+                dies_at += 1
+        await close_lost(store, one.inference_id, lambda: LATER, NOW)
+        closed, rows = await store.facts.get_inference(one.inference_id)
+        assert closed is not None
+        assert (closed.state, closed.ending) == (InferenceState.LOST, Ending.ERROR)
+        assert [(row.n, row.kind) for row in rows] == [
+            (1, FaultKind.LOST),
+            (2, FaultKind.SERVER_ERROR),
+            (3, FaultKind.LOST),
+        ]
+        assert await store.facts.open_in_minute(minute_of(NOW)) == []
+    assert dies_at == 4
 
 
 async def test_lost_attempts_are_in_the_next_pass(store: Store) -> None:
@@ -183,8 +188,7 @@ async def test_lost_attempts_are_in_the_next_pass(store: Store) -> None:
     await run_pass(store, now=LATER - 1, lag_ms=0)
     await reaped(store)
     await run_pass(store, now=LATER, lag_ms=0)
-    _, rows = await store.facts.get_inference(one.inference_id)
-    assert await merged_views(store) == expected_views(rows)
+    assert await merged_views(store) == expected_views(await facts_of(store, one.inference_id))
 
 
 async def test_a_pause_is_caught_up(store: Store) -> None:

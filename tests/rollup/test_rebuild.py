@@ -109,7 +109,7 @@ async def test_items_without_facts_are_emptied_in_the_running_day(store: Store) 
     await put_ghost(store, minute, TODAY)
     await put_ghost(store, agent, TODAY)
     one = fact(EARLY)
-    await store.facts.put_fact(one)
+    await store.facts.put_attempt(one)
     await run_pass(store, now=END, lag_ms=0)
     await rebuild(store, TODAY, TODAY, now=END)
     assert await merged_views(store) == expected_views([one]) | {agent: SpendDay(), minute: RouteMinute()}
@@ -130,7 +130,7 @@ async def test_without_a_watermark_it_sets_one(store: Store) -> None:
 )
 async def test_what_would_have_expired_is_not_written(store: Store, view: str, days: int, began: str) -> None:
     """Until the instant at which it would be gone it comes back; sessions and spend do in any case."""
-    await store.facts.put_fact(fact(EARLY))
+    await store.facts.put_attempt(fact(EARLY))
     await read_watermark(store, SEALED, start=f"{TODAY}T00:10")
     expires = minute_start_ms(f"{TODAY}T{began}") + days * DAY_MS
     for now, is_kept in ((expires - 1, True), (expires, False)):

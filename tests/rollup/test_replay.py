@@ -12,26 +12,27 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from ledger import keys
+from ledger.folds import fold_facts
+from ledger.folds.session import Session
+from ledger.folds.spend import Spend
 from ledger.items import Inference, InferenceState
-from ledger.moments import now_ms
+from ledger.moments import minute_of, now_ms
 from ledger.outcomes import Ending, FaultKind, Outcome
 from ledger.store import records
 from ledger.store.opened import Store
 from ledger.store.records import Item
+from ledger.store.spill import spill
 from ledger.usage import Usage
 from local.replay import Found, Replay
 from local.stack import ROOT, create_tables
 from rollup.reaper import LOST_AFTER_MS, close_lost, reap
 from route.config.file import Config
-from route.recording.recorder import _plain
 from route.settings import RouterSettings
 from tests.fakes import Fail
-from tests.ledger.make import NOW, fact, inference
+from tests.ledger.make import MINUTE, NOW, closed_with, fact, in_order, inference
 from tests.route.house import House, build_house, config_document, serving
 
 CHAT = "/v1/chat/completions"
@@ -58,7 +59,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def line(item: Item) -> str:
-    return json.dumps({"message": "ledger-spilled", "item": orjson.dumps(item, default=_plain).decode()})
+    return json.dumps({"message": "ledger-spilled", "item": spill(item)})
 
 
 async def put(store: Store, *items: Item, now: int = LATER) -> Replay:
@@ -72,13 +73,8 @@ async def put(store: Store, *items: Item, now: int = LATER) -> Replay:
     return done
 
 
-def closed(opened: Inference, ending: Ending = Ending.OK) -> Inference:
-    return replace(opened, state=InferenceState.CLOSED, closed_at=opened.opened_at + 50, ending=ending, status=200)
-
-
 def added(opened: Inference, n: int) -> Item:
-    key = {"inference_id": opened.inference_id, "sk": keys.INFERENCE_SK}
-    return key | {"started": records.pack_started(opened.started[n - 1])}
+    return records.started_item(opened.inference_id, opened.started[n - 1])
 
 
 @contextmanager
@@ -103,13 +99,13 @@ def test_an_outage_is_put_back_whole(dynamodb_url: str, caplog: pytest.LogCaptur
         log = tmp_path / "router.log"
         log.write_text("\n".join(logged(caplog)))
         code, printed, complaints = replay(at(house), str(log))
-        assert (code, printed, complaints) == (0, "rows: 6 written, 0 there already\n", "")
+        assert (code, printed, complaints) == (0, "rows: 4 written, 0 there already\n", "")
         inferences, facts = house.inferences(), house.facts()
         assert {i.state for i in inferences} == {InferenceState.CLOSED}
-        assert [(i.ending, i.status, len(i.started)) for i in inferences] == [
+        assert [(i.ending, i.status, i.served) for i in inferences] == [
             (Ending.OK, 200, 1),
             (Ending.FALLBACK, 200, 2),
-            (Ending.ERROR, 400, 0),
+            (Ending.ERROR, 400, None),
         ]
         assert all(i.plan for i in inferences[:2])
         assert [(f.n, f.outcome, f.closes) for f in facts] == [
@@ -123,7 +119,7 @@ def test_an_outage_is_put_back_whole(dynamodb_url: str, caplog: pytest.LogCaptur
         assert cost > 0
         assert (house.session("s")["calls"], _totals(house)) == (3, (3, 1, cost))
         again = replay(at(house), str(log))
-        assert again == (0, "rows: 0 written, 6 there already\n", "")
+        assert again == (0, "rows: 0 written, 4 there already\n", "")
         assert (house.inferences(), house.facts()) == (inferences, facts)
 
 
@@ -139,31 +135,32 @@ def _totals(house: House) -> tuple[int, int, Decimal]:
 async def test_a_row_comes_back_as_it_was(store: Store) -> None:
     """Plan, exact money and usage are what was spilled; only the instant is that of the replay."""
     opened = inference(plan=b"\x00\xff plan")
-    row = fact(
-        NOW + 9,
-        inference_id=opened.inference_id,
-        cost_usd=Decimal("0.000123450"),
-        saved_usd=Decimal(0),
-        usage=Usage(input=9, output=3),
-        closes=Ending.OK,
-    )
-    done = await put(store, records.inference_item(closed(opened)), records.fact_item(row))
+    failed = fact(NOW + 3, inference_id=opened.inference_id, ok=False, cost_usd=Decimal("0.000123450"))
+    answered = fact(NOW + 9, n=2, saved_usd=Decimal(0), usage=Usage(input=9, output=3))
+    closed = closed_with(opened, answered, Ending.FALLBACK)
+    done = await put(store, records.inference_item(closed), records.attempt_item(failed))
     assert (done.written, done.there, done.lost) == (2, 0, 0)
-    assert await store.facts.get_inference(opened.inference_id) == (closed(opened), [replace(row, at=LATER)])
+    assert closed.closing is not None
+    closing = replace(closed.closing, at=LATER)
+    assert await store.facts.get_inference(opened.inference_id) == (
+        replace(closed, closing=closing),
+        [replace(failed, at=LATER), closing],
+    )
 
 
 async def test_what_was_stored_in_part_is_completed(store: Store) -> None:
     """An open inference gets the attempts, rows and the ending that it lacks, whatever their order in the log."""
     opened = inference(attempts=2)
     first = fact(inference_id=opened.inference_id, n=1, ok=False)
-    second = fact(inference_id=opened.inference_id, n=2, closes=Ending.FALLBACK)
     await store.facts.open_inference(replace(opened, started=opened.started[:1]))
-    await store.facts.put_fact(first)
-    end = closed(opened, Ending.FALLBACK)
-    spilled = [records.inference_item(end), records.fact_item(second), added(opened, 2)]
+    end = closed_with(opened, fact(n=2), Ending.FALLBACK)
+    spilled = [records.inference_item(end), records.attempt_item(first), added(opened, 2)]
     done = await put(store, *spilled)
     assert (done.written, done.there) == (2, 0)
-    assert await store.facts.get_inference(opened.inference_id) == (end, [first, replace(second, at=LATER)])
+    stored, rows = await store.facts.get_inference(opened.inference_id)
+    assert stored is not None
+    assert (stored.state, stored.ending, stored.served) == (InferenceState.CLOSED, Ending.FALLBACK, 2)
+    assert rows == [replace(first, at=LATER), stored.closing]
     done = await put(store, *spilled, now=LATER + 1)
     assert (done.written, done.there) == (0, 2)
 
@@ -199,45 +196,51 @@ async def test_an_old_opening_alone_is_closed_at_once(store: Store) -> None:
         assert (done.written, done.lost) == (expected, expected)
     stored, [row] = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
-    assert (stored.state, row.kind, row.at, row.closes) == (
+    assert (stored.state, stored.ending, row.kind, row.at) == (
         InferenceState.LOST,
+        Ending.ERROR,
         FaultKind.LOST,
         LATER,
-        Ending.ERROR,
     )
 
 
-async def test_what_the_reaper_has_closed_stays_and_counts_once(store: Store) -> None:
-    """Its row and its ending stand. A further attempt that it did not know of is priced, but ends nothing."""
+@pytest.mark.case("11.7")
+async def test_what_the_reaper_could_only_call_unknown_is_completed(store: Store) -> None:
+    """Outcome and cost of every attempt are known after the replay, each counted once; the ending stays lost."""
     opened = inference(attempts=2)
     await store.facts.open_inference(replace(opened, started=opened.started[:1]))
-    assert await close_lost(store, opened.inference_id, lambda: LATER, NOW) is InferenceState.LOST
-    stored, [lost] = await store.facts.get_inference(opened.inference_id)
-    rows = [
-        fact(inference_id=opened.inference_id, n=1, ok=False),
-        fact(inference_id=opened.inference_id, n=2, cost_usd=Decimal("0.5"), closes=Ending.FALLBACK),
+    assert await close_lost(store, opened.inference_id, lambda: LATER, NOW)
+    stored, [unknown] = await store.facts.get_inference(opened.inference_id)
+    failed = fact(inference_id=opened.inference_id, n=1, ok=False, cost_usd=Decimal("0.25"))
+    closed = closed_with(opened, fact(n=2, cost_usd=Decimal("0.5")), Ending.FALLBACK)
+    spilled = [records.attempt_item(failed), added(opened, 2), records.inference_item(closed)]
+    for written, there in ((2, 0), (0, 2)):
+        done = await put(store, *spilled, now=LATER + MINUTE)
+        assert (done.written, done.there) == (written, there)
+    assert closed.closing is not None
+    known = [
+        replace(failed, at=LATER + MINUTE, completes=True),
+        replace(closed.closing, at=LATER + MINUTE, closes=None),
     ]
-    spilled = [*map(records.fact_item, rows), added(opened, 2), records.inference_item(closed(opened))]
-    done = await put(store, *spilled)
-    assert (done.written, done.there) == (1, 2)
-    late = replace(rows[1], at=LATER, closes=None)
-    assert await store.facts.get_inference(opened.inference_id) == (stored, [lost, late])
+    assert await store.facts.get_inference(opened.inference_id) == (stored, known)
+    facts = [f for at in (LATER, LATER + MINUTE) for f in await store.facts.facts_of_minute(minute_of(at))]
+    assert unknown in facts
+    assert fold_facts(Spend, in_order(facts)) == Spend(Decimal("0.75"), calls=1, attempts=2)
+    assert fold_facts(Session, in_order(facts)).errors == 1
 
 
 async def test_a_reaper_that_died_halfway_is_completed(store: Store) -> None:
-    """Its row says how the inference ended, so that is how it is closed."""
+    """It had taken the inference over and not ended it: that is done by the next look, and the rest is kept."""
     opened = inference()
     await store.facts.open_inference(opened)
-    lost = fact(
-        inference_id=opened.inference_id, outcome=Outcome.UNKNOWN, kind=FaultKind.LOST, closes=Ending.ERROR
-    )
-    await store.facts.put_fact(lost)
-    row = fact(inference_id=opened.inference_id, closes=Ending.OK)
-    done = await put(store, records.fact_item(row), records.inference_item(closed(opened)))
-    assert (done.written, done.there, done.lost) == (0, 2, 1)
-    stored, rows = await store.facts.get_inference(opened.inference_id)
+    await store.facts.take_over(opened.inference_id)
+    closed = closed_with(opened, fact(cost_usd=Decimal("0.5")))
+    done = await put(store, records.inference_item(closed))
+    assert (done.written, done.there) == (1, 0)
+    assert (await reap(store, lambda: LATER, since=minute_of(NOW))).lost == 1
+    stored, [row] = await store.facts.get_inference(opened.inference_id)
     assert stored is not None
-    assert (stored.state, stored.ending, rows) == (InferenceState.LOST, Ending.ERROR, [lost])
+    assert (stored.state, stored.ending, row.cost_usd) == (InferenceState.LOST, Ending.ERROR, Decimal("0.5"))
 
 
 def where(store: Store, url: str) -> argparse.Namespace:
@@ -246,7 +249,7 @@ def where(store: Store, url: str) -> argparse.Namespace:
 
 async def test_a_log_may_be_of_any_shape(dynamodb_url: str, store: Store) -> None:
     """Text before a record, many on a line, other records: passed over. Broken rows are told by line only."""
-    items = [records.fact_item(fact()) for _ in range(3)]
+    items = [records.attempt_item(fact()) for _ in range(3)]
     one, two, three = map(line, items)
     secret = "do-not-quote"
     log = [
@@ -275,7 +278,7 @@ async def test_a_log_may_be_of_any_shape(dynamodb_url: str, store: Store) -> Non
 
 async def test_a_store_that_is_still_down_is_told(dynamodb_url: str, store: Store) -> None:
     """Exit 1 with the number of rows that are still missing; wrong arguments are 2; neither is a traceback."""
-    spilled = line(records.fact_item(fact()))
+    spilled = line(records.attempt_item(fact()))
     gone = argparse.Namespace(url=dynamodb_url, facts="no-such-table", views=store.views.name)
     code, printed, complaints = await asyncio.to_thread(replay, gone, stdin=spilled)
     assert (code, printed) == (1, "rows: 0 written, 0 there already, 1 not written\n")

@@ -30,7 +30,7 @@ async def test_the_snapshot_is_the_window_and_the_periods_of_its_instant(store: 
     """Routes: the minutes of the last 15; spend: this day and this month, where the month holds earlier days."""
     now = EARLY + 12 * MINUTE
     yesterday = fact(EARLY - 6 * MINUTE, cost_usd=Decimal("1.5"), latency_ms=9)
-    await store.facts.put_fact(yesterday)
+    await store.facts.put_attempt(yesterday)
     await run_pass(store, now=yesterday.at, lag_ms=0)
     left_window = fact(now - 16 * MINUTE, cost_usd=Decimal("0.25"), latency_ms=9)
     first_minute = fact(now - 15 * MINUTE - 4_000, cost_usd=Decimal("0.125"), latency_ms=100)
@@ -94,9 +94,9 @@ async def test_a_router_adds_its_own_to_what_the_passes_found(dynamodb_url: str,
 
 async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(store: Store) -> None:
     """The snapshot never holds facts newer than it says, or a router would count its own twice."""
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     await run_pass(store, now=NOW, lag_ms=0)
-    await store.facts.put_fact(fact(NOW + 2_000))
+    await store.facts.put_attempt(fact(NOW + 2_000))
     await run_pass(store, now=NOW + 2_000, lag_ms=0)
     await store.client.delete_item(store.views.name, {"pk": SNAPSHOT_KEY.pk, "sk": SNAPSHOT_KEY.sk})
     assert not await write_snapshot(store, NOW + 1_000)
@@ -107,7 +107,7 @@ async def test_a_pass_that_was_overtaken_leaves_the_snapshot_to_the_later_one(st
 @pytest.mark.parametrize("kind", ["routes minute#", "routes day#", "spend#provider#"])
 async def test_one_item_that_a_later_pass_has_written_is_enough(store: Store, kind: str) -> None:
     """That pass may have died before it wrote the others: whatever an earlier one reads now is of two instants."""
-    await store.facts.put_fact(fact(NOW))
+    await store.facts.put_attempt(fact(NOW))
     await run_pass(store, now=NOW, lag_ms=0)
     item = next(item for key, item in (await stored_views(store)).items() if " ".join(key).startswith(kind))
     assert await store.views.put_view(replace(item, as_of=NOW + 2, version=item.version + 1), over=item.version)

@@ -25,6 +25,8 @@ from rollup.passes import run_pass
 from route.app import create_app
 from route.config.file import Config
 from route.fleet.fleet import Fleet
+from route.fleet.probe_claims import ProbeClaims
+from route.fleet.sessions import Sessions
 from route.request.auth import digest_of
 from route.settings import RouterSettings
 from tests.fakes import Provider
@@ -55,7 +57,10 @@ class House:
             provider.clear()
         assert self.app is not None
         router = self.app.state.router
-        self.app.state.router = replace(router, fleet=Fleet(router.store, 0))
+        fleet = Fleet(router.store.views, 0)
+        self.app.state.router = replace(
+            router, fleet=fleet, sessions=Sessions(router.store, fleet), claims=ProbeClaims(router.store.views)
+        )
 
     def openai(self, key: str = ALICE, **more: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **more)

@@ -11,6 +11,7 @@ import anthropic
 import openai
 import pytest
 
+from route.answering.send import answer_headers
 from route.dialects.base import Dialect, dump
 from route.dialects.chat import CHAT
 from route.dialects.messages import MESSAGES
@@ -26,7 +27,6 @@ from route.errors import (
     TooLarge,
     Unauthenticated,
 )
-from route.inference.receipts import answer_headers
 from tests.route.build import ROLE, TEXT_START, delta, message_start, says
 
 ID = "inf_018f"

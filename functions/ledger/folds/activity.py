@@ -33,7 +33,7 @@ class Activity:
 
     @classmethod
     def of(cls, fact: Fact) -> Self:
-        cost: dict[str, Any] = {"cost_usd": fact.cost_usd or ZERO, "unpriced": int(fact.unpriced)}
+        cost: dict[str, Any] = {"cost_usd": fact.cost_usd or ZERO, "unpriced": fact.unpriced}
         if not fact.origin.is_inference:
             return cls(**cost)
         timed = fact.ok and fact.n and fact.latency_ms is not None
@@ -42,7 +42,7 @@ class Activity:
             errors=int(fact.closes is Ending.ERROR),
             **cost,
             latency=Durations.one(fact.latency_ms or 0) if timed else Durations(),
-            models={fact.model or OTHERS: 1} if fact.n else {},
+            models={fact.model or OTHERS: 1} if fact.attempts else {},
         )
 
     def merge(self, other: Self) -> Self:

@@ -56,7 +56,7 @@ class Session:
             tokens_cached=usage.cache_read if usage else 0,
             cost_usd=fact.cost_usd or ZERO,
             saved_usd=fact.saved_usd or ZERO,
-            unpriced=int(fact.unpriced),
+            unpriced=fact.unpriced,
             warm={fact.model: _warm(fact)} if fact.ok else {},
         )
 

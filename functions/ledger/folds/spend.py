@@ -24,8 +24,8 @@ class Spend:
             cost_usd=fact.cost_usd or ZERO,
             saved_usd=fact.saved_usd or ZERO,
             calls=int(fact.closes is not None and fact.origin.is_inference),
-            attempts=int(fact.n > 0),
-            unpriced=int(fact.unpriced),
+            attempts=fact.attempts,
+            unpriced=fact.unpriced,
         )
 
     def merge(self, other: "Spend") -> "Spend":

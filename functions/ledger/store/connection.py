@@ -16,7 +16,7 @@ from aiodynamo.client import Client
 from aiodynamo.credentials import Credentials, StaticCredentials
 from aiodynamo.errors import AIODynamoError, ConditionalCheckFailed, ItemNotFound, NoCredentialsFound
 from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout, ReturnValues, Select
+from aiodynamo.models import BatchGetRequest, DecorelatedJitterRetry, RetryTimeout, Select
 from yarl import URL
 
 from ledger.store.records import Item
@@ -132,16 +132,14 @@ class Connection:
                 return False
         return True
 
-    async def update(self, table: str, key: Item, update: Any, condition: Any) -> Item | None:
-        """Changes an item. What it is after that, or None when the condition does not hold."""
+    async def update(self, table: str, key: Item, update: Any, condition: Any) -> bool:
+        """Changes an item. False when the condition does not hold."""
         async with self._operation():
             try:
-                changed = await self.client.update_item(
-                    table, key, update, condition=condition, return_values=ReturnValues.all_new
-                )
+                await self.client.update_item(table, key, update, condition=condition)
             except ConditionalCheckFailed:
-                return None
-        return changed or {}
+                return False
+        return True
 
     async def delete(self, table: str, key: Item, condition: Any) -> bool:
         """Removes an item. False when the condition does not hold."""

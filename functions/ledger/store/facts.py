@@ -1,16 +1,18 @@
 """The facts table: inferences and attempts, in and out.
 
-Every write of a fact is conditional on its deterministic key, so a repeat changes nothing and is no error.
+Every write is conditional on a deterministic key or on the state of the inference, so a repeat changes nothing and
+is no error, in whatever order writes arrive. What that is good for is proved in `tests/ledger/store/test_rows.py`.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from aiodynamo.expressions import F, HashKey, RangeKey
 
 from ledger import keys
 from ledger.items import Fact, Inference, InferenceState, Started
-from ledger.outcomes import Ending
+from ledger.outcomes import FaultKind
 from ledger.store import records
 from ledger.store.connection import Connection
 from ledger.store.records import Item
@@ -22,6 +24,11 @@ BY_MINUTE = "by_minute"
 BY_SESSION = "by_session"
 _QUERIES_AT_ONCE = 16
 
+_IS_NEW = F("inference_id").does_not_exist()
+_IS_OPEN = F("state").equals(str(InferenceState.OPEN))
+_IS_TAKEN_OVER = F("state").equals(str(InferenceState.LOST)) & F("fact").does_not_exist()
+"""The reaper has begun to close it and not ended."""
+
 
 class FactsTable:
     """What happened. All times in ms since the epoch."""
@@ -31,84 +38,79 @@ class FactsTable:
         self.name = name
         self._few = asyncio.Semaphore(_QUERIES_AT_ONCE)
 
-    # Facts in
+    # What a router writes
 
     async def open_inference(self, inference: Inference) -> bool:
         """The first write of a request, with its decision and its first attempt. False when it is there."""
         return await self._put_new(records.inference_item(inference))
 
-    async def refuse(self, inference: Inference, fact: Fact) -> bool:
-        """An inference that ended before any call, closed from the start, and its fact: one item."""
-        return await self._put_new(records.inference_item(inference) | records.fact_item(fact))
-
     async def add_started(self, inference_id: str, started: Started) -> bool:
-        """Another attempt begins. True when it is listed, now or since an earlier call; False when it cannot be.
+        """An attempt begins. False when the inference is no longer open, or was never opened.
 
-        It cannot when the inference is no longer open, or does not list just the attempts before this one.
+        The same attempt may be added any number of times, and attempts in any order.
         """
-        packed = records.pack_started(started)
-        append = F("started").append([packed])
-        # A list that has grown by this attempt does not grow again, however often the write arrives.
-        if await self._update_open(inference_id, append, F("started").size().equals(started.n - 1)):
+        begins = F("started", str(started.n)).set(records.pack_started(started))
+        return await self._update(inference_id, begins, _IS_OPEN)
+
+    async def put_attempt(self, fact: Fact) -> bool:
+        """An attempt has ended. False when its row is there already.
+
+        Where that row is the reaper's, which could only call the attempt unknown, the fact is written beside it
+        and completes it.
+        """
+        item = records.attempt_item(fact)
+        if await self._put_new(item):
             return True
-        # Refused for one of two reasons, which the item tells apart: a first write may have landed unanswered.
-        inference, _ = await self.get_inference(inference_id)
-        return inference is not None and inference.state is InferenceState.OPEN and started in inference.started
+        if fact.kind is FaultKind.LOST or fact.completes:
+            return False
+        stored = await self.connection.get(self.name, _key_of(item), consistent=True)
+        if stored is None or records.item_fact(stored).kind is not FaultKind.LOST:
+            return False
+        return await self._put_new(records.attempt_item(replace(fact, completes=True)))
 
-    async def put_fact(self, fact: Fact) -> bool:
-        """An attempt has ended. False when its row is there already."""
-        return await self._put_new(records.fact_item(fact))
+    async def close_inference(self, inference: Inference) -> bool:
+        """The last write of a request, which carries the fact `inference.closing`. False when it changed nothing.
 
-    async def close_inference(
-        self,
-        inference_id: str,
-        *,
-        at: int,
-        ending: Ending,
-        status: int | None,
-        state: InferenceState = InferenceState.CLOSED,
-    ) -> bool:
-        """Its last write. False when somebody has closed it before."""
-        update = (
-            F("state").set(str(state))
-            & F("closed_at").set(at)
-            & F("ending").set(str(ending))
-            & F("status").set(status)
-            & F(BY_MINUTE).remove()
-            & F("at").remove()
-        )
-        return await self._update_open(inference_id, update)
-
-    async def close_with_fact(
-        self, fact: Fact, *, started: int, status: int | None, state: InferenceState
-    ) -> bool:
-        """Its last write, where no attempt's row says how it ended: it does so itself, by a fact with n = 0.
-
-        `fact.closes` is the ending; `started` how many attempts were seen. False when another one has begun
-        meanwhile, whose row may say how it ended, or when somebody has closed it before.
+        One that was never opened is written whole. One that the reaper has taken over stays lost, and the attempt
+        that the close carries becomes a row of its own.
         """
-        item = records.fact_item(fact)
-        update = F("state").set(str(state)) & F("closed_at").set(fact.at) & F("ending").set(str(fact.closes))
-        update = update & F("status").set(status)
-        for name in item.keys() - {"inference_id", "sk"}:
-            update = update & F(name).set(item[name])
-        return await self._update_open(fact.inference_id, update, F("started").size().equals(started))
+        closing = _closing_of(inference)
+        if await self._close(inference, _IS_OPEN) or await self._put_new(records.inference_item(inference)):
+            return True
+        stored = await self._head(inference.inference_id)
+        if stored is None or stored.state is InferenceState.CLOSED:
+            return False
+        if stored.state is InferenceState.OPEN:
+            # An opening write whose answer was lost has landed between the two tries.
+            return await self._close(inference, _IS_OPEN)
+        return closing.n > 0 and await self.put_attempt(replace(closing, closes=None))
 
-    # Facts out
+    # What the reaper writes
+
+    async def take_over(self, inference_id: str) -> bool:
+        """From now on its router can neither add an attempt nor close it. False when it is not open."""
+        return await self._update(inference_id, F("state").set(str(InferenceState.LOST)), _IS_OPEN)
+
+    async def close_lost(self, inference: Inference) -> bool:
+        """The last write of the reaper, for an inference that it has taken over. False when that is done."""
+        return await self._close(inference, _IS_TAKEN_OVER)
+
+    # What is read
 
     async def get_inference(self, inference_id: str) -> tuple[Inference | None, list[Fact]]:
-        """An inference and its attempts in order; (None, []) when there is none."""
+        """An inference, and what is known of each of its ended attempts; (None, []) when there is none."""
         items = await self.connection.query(self.name, HashKey("inference_id", inference_id), consistent_read=True)
-        head = next((i for i in items if i["sk"] == keys.INFERENCE_SK), None)
-        facts = [records.item_fact(i) for i in items if "fact" in i and i["sk"] != keys.INFERENCE_SK]
-        return (records.item_inference(head) if head else None), facts
+        facts = {fact.key: fact for fact in map(records.item_fact, (i for i in items if "fact" in i)) if fact.n}
+        head = next((records.item_inference(i) for i in items if i["sk"] == keys.INFERENCE_SK), None)
+        known = {fact.n: fact for _key, fact in sorted(facts.items())}  # what completes another comes after it
+        return head, [fact for _n, fact in sorted(known.items())]
 
     async def facts_of_minute(self, minute: str) -> list[Fact]:
         """Every fact written in a UTC minute, from all shards."""
         return [records.item_fact(i) for i in await self._index_minute(minute)]
 
     async def open_in_minute(self, minute: str) -> list[str]:
-        """The ids of inferences that were opened in a UTC minute and are open still."""
+        """The ids of inferences that were opened in a UTC minute and that nobody has closed."""
         return [i["inference_id"] for i in await self._index_minute(f"{keys.OPEN_PREFIX}{minute}")]
 
     async def facts_of_session(
@@ -119,14 +121,24 @@ class FactsTable:
         items = await self.connection.query(self.name, key, index=BY_SESSION, scan_forward=False, limit=newest)
         return [records.item_fact(i) for i in items]
 
-    async def _put_new(self, item: Item) -> bool:
-        return await self.connection.put(self.name, item, F("inference_id").does_not_exist())
+    # One way to write each
 
-    async def _update_open(self, inference_id: str, update: Any, unchanged: Any = None) -> bool:
-        key = {"inference_id": inference_id, "sk": keys.INFERENCE_SK}
-        is_open = F("state").equals(str(InferenceState.OPEN))
-        condition = is_open & unchanged if unchanged else is_open
-        return await self.connection.update(self.name, key, update, condition) is not None
+    async def _put_new(self, item: Item) -> bool:
+        return await self.connection.put(self.name, item, _IS_NEW)
+
+    async def _update(self, inference_id: str, update: Any, condition: Any) -> bool:
+        return await self.connection.update(self.name, records.inference_key(inference_id), update, condition)
+
+    async def _close(self, inference: Inference, condition: Any) -> bool:
+        update, *more = [F(name).remove() for name in records.ONLY_WHILE_OPEN]
+        attributes = records.closing_attributes(inference, _closing_of(inference))
+        for part in (*more, *(F(name).set(value) for name, value in attributes.items())):
+            update = update & part
+        return await self._update(inference.inference_id, update, condition)
+
+    async def _head(self, inference_id: str) -> Inference | None:
+        item = await self.connection.get(self.name, records.inference_key(inference_id), consistent=True)
+        return records.item_inference(item) if item else None
 
     async def _index_minute(self, minute_key: str) -> list[Item]:
         async def shard(key: str) -> list[Item]:
@@ -135,3 +147,13 @@ class FactsTable:
 
         pages = await asyncio.gather(*map(shard, keys.shards(minute_key)))
         return [item for items in pages for item in items]
+
+
+def _key_of(item: Item) -> Item:
+    return {"inference_id": item["inference_id"], "sk": item["sk"]}
+
+
+def _closing_of(inference: Inference) -> Fact:
+    if inference.closing is None or inference.closing.closes is None:
+        raise ValueError("an inference is closed with the fact that says how it ended")
+    return inference.closing

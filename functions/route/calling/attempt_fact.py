@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from ledger.items import Fact
 from ledger.money import ZERO, usd
-from ledger.outcomes import Ending, FaultKind, Outcome
+from ledger.outcomes import FaultKind, Outcome
 from ledger.prices import Cost, cost_of
 from ledger.usage import Usage
 from route.answering.sink import CallerGone
 from route.calling.attempt import Attempt
+from route.calling.classify import Failure
 from route.dialects.base import Reader
 from route.providers.base import Refused, Unreachable
 from route.request.parse import Request, storable
@@ -23,15 +24,15 @@ MAX_DROPPED = 24
 MAX_DROPPED_CHARS = 600
 
 
-def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Ending | None) -> Fact:
+def fact_of(attempt: Attempt, inference_id: str, request: Request) -> Fact:
+    """An attempt that has ended, as it is written down."""
     reader, model = attempt.reader, attempt.route.model
     usage, estimated, cost = _bill(attempt, request)
-    kind = attempt.failure.kind if attempt.failure else None
     return Fact(
         inference_id=inference_id,
         n=attempt.n,
         at=attempt.ended_at,
-        outcome=_outcome(attempt, streamed=request.features.stream),
+        outcome=outcome_of(attempt.error, content_came=request.features.stream and attempt.reader.content_came),
         origin=request.origin,
         started_at=attempt.started_at,
         provider=attempt.route.provider.name,
@@ -40,7 +41,7 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         wire_model=model.on_wire,
         # Said again only where it is another: every byte of a fact is stored three times.
         served_model="" if reader.served_model == model.on_wire else storable(reader.served_model),
-        kind=FaultKind.CANCELLED if isinstance(attempt.error, CallerGone) else kind,
+        kind=kind_of(attempt.error, attempt.failure),
         http_status=attempt.http_status,
         latency_ms=attempt.latency_ms,
         ttft_ms=attempt.ttft_ms,
@@ -54,7 +55,6 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request, ending: Endin
         price_version=model.price.price().version if model.price else "",
         dropped=_few(attempt.dropped),
         repaired=tuple(sorted(reader.repaired)),
-        closes=ending,
     )
 
 
@@ -74,20 +74,31 @@ def _few(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(told) if len(told) == len(names) else (*told, f"and {len(names) - len(told)} more")
 
 
-def _outcome(attempt: Attempt, *, streamed: bool) -> Outcome:
-    if attempt.error is None:
+def outcome_of(error: Exception | None, *, content_came: bool) -> Outcome:
+    """How a call ended. `content_came`: the caller was, or could have been, given some of a stream by then."""
+    if error is None:
         return Outcome.OK
-    if isinstance(attempt.error, CallerGone):
+    if isinstance(error, CallerGone):
         return Outcome.CANCELLED
-    return Outcome.STREAM_INTERRUPTED if streamed and attempt.reader.content_came else Outcome.ERROR
+    return Outcome.STREAM_INTERRUPTED if content_came else Outcome.ERROR
+
+
+def kind_of(error: Exception | None, failure: Failure | None) -> FaultKind | None:
+    """Why it ended so; None when all went well."""
+    if isinstance(error, CallerGone):
+        return FaultKind.CANCELLED
+    return failure.kind if failure else None
+
+
+def is_never_billed(error: Exception | None) -> bool:
+    """Whether no provider bills a call that ended so: it was refused, or it never arrived."""
+    return isinstance(error, Refused) or (isinstance(error, Unreachable) and not error.accepted)
 
 
 def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]:
     """Usage, whether it is an estimate, and the cost. A call that was refused or never arrived costs nothing."""
     error = attempt.error
-    if request.origin.is_free:
-        return None, False, Cost(ZERO, ZERO, None)
-    if isinstance(error, Refused) or (isinstance(error, Unreachable) and not error.accepted):
+    if request.origin.is_free or is_never_billed(error):
         return None, False, Cost(ZERO, ZERO, None)
     usage = attempt.reader.usage
     estimated = usage is None or error is not None or not attempt.reader.usage_is_sound

@@ -6,11 +6,9 @@ sent to the caller until it is whole. That is the only difference, and it is the
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 
@@ -21,9 +19,9 @@ from route.calling.attempt import Attempt
 from route.calling.classify import FAULTS, Failure, classify
 from route.calling.upstream import call
 from route.dialects.sse import KEEPALIVE
-from route.errors import ApiError
+from route.errors import ApiError, place_of
 from route.providers.base import PASSED_BACK, Provider, Refused, TooSlow
-from route.recording.recorder import Capture
+from route.recording.lifecycle import Clock, RunningInference
 from route.request.parse import Request
 
 log = logging.getLogger("warmroute.route")
@@ -33,15 +31,19 @@ DRAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """What an attempt needs besides its route. `deadline_s`: on the event loop's clock, for the whole request."""
+class AttemptContext:
+    """What an attempt needs besides its route: the request, the inference that it is part of, and who waits.
+
+    `deadline_s`: on the event loop's clock, for the whole request. `clock`: ms since the epoch.
+    """
 
     http: aiohttp.ClientSession
     providers: Mapping[str, Provider]
     request: Request
-    capture: Capture
+    inference: RunningInference
     sink: Sink
     deadline_s: float
+    clock: Clock = now_ms
 
     @property
     def time_left_s(self) -> float:
@@ -52,12 +54,12 @@ HeadersOf = Callable[[Attempt], dict[str, str]]
 """Makes the headers of an answer, given the attempt that it comes from."""
 
 
-async def run_attempt(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
-    """One call, to its end. Never raises: whatever happened is `attempt.error`, and what it means the verdict."""
-    attempt_s = _attempt_s(attempt, exchange.request)
-    talk = _converse(attempt, exchange, headers_of)
-    attempt.error = await fault_of(talk, exchange.sink, attempt_s, exchange.time_left_s)
-    conclude(attempt)
+async def run_attempt(attempt: Attempt, context: AttemptContext, headers_of: HeadersOf) -> None:
+    """One call, to its end. Never raises: `attempt.error` says what happened, `attempt.failure` what it means."""
+    attempt_s = _attempt_s(attempt, context.request)
+    talk = _converse(attempt, context, headers_of)
+    attempt.error = await fault_of(talk, context.sink, attempt_s, context.time_left_s)
+    conclude(attempt, context.clock())
 
 
 async def fault_of(
@@ -79,7 +81,7 @@ async def fault_of(
             task.uncancel()
         fault = ApiError(503, "shutting_down", "The router is stopping. Please try again.")
     except Exception as error:  # noqa: BLE001 - bytes of strangers come in here: our own bug must leave a row too
-        where = {"error": type(error).__name__, "where": _place(error)}
+        where = {"error": type(error).__name__, "where": place_of(error)}
         log.error("attempt-failed-inside", extra=where)  # noqa: TRY400 - a traceback may quote a request
         fault = ApiError(500, "internal_error", "The router failed. It has been logged.", should_retry=False)
     else:
@@ -93,9 +95,9 @@ def _attempt_s(attempt: Attempt, request: Request) -> float:
     return min(profile_s, attempt.route.model.timeout_s or profile_s)
 
 
-def conclude(attempt: Attempt) -> None:
-    """Notes the end of an attempt, and what its error means."""
-    attempt.ended_at = now_ms()
+def conclude(attempt: Attempt, now: int) -> None:
+    """Notes the end of an attempt, and what its error means. `now`: ms since the epoch."""
+    attempt.ended_at = now
     if isinstance(attempt.error, Refused):
         attempt.http_status = attempt.error.status
     if isinstance(attempt.error, ApiError):
@@ -104,16 +106,10 @@ def conclude(attempt: Attempt) -> None:
         attempt.failure = classify(attempt.error, attempt.ended_at)
 
 
-def _place(error: BaseException) -> str:
-    """File and line of the innermost frame. Never the error's text, which may quote a request."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-
-
-async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
+async def _converse(attempt: Attempt, context: AttemptContext, headers_of: HeadersOf) -> None:
     """Sends the request, and passes the answer on as it comes, until the dialect says that it is whole."""
-    request, told = exchange.request, attempt.translation
-    provider = exchange.providers[attempt.route.provider.name]
+    request, told = context.request, attempt.translation
+    provider = context.providers[attempt.route.provider.name]
     # A query belongs to the path that it came with.
     query = request.query if told.dialect is request.dialect else ""
     outgoing = provider.outgoing(told.dialect.name, told.body, request.headers, query)
@@ -126,7 +122,7 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout_at(pace.first_due):
-                response = await stack.enter_async_context(call(exchange.http, outgoing))
+                response = await stack.enter_async_context(call(context.http, outgoing))
         except TimeoutError:
             raise TooSlow("first_token") from None
         except Refused as refused:
@@ -135,16 +131,16 @@ async def _converse(attempt: Attempt, exchange: Exchange, headers_of: HeadersOf)
         attempt.http_status = response.status
         attempt.headers = {k.lower(): v for k, v in response.headers.items() if k.lower().startswith(PASSED_BACK)}
         written_at = clock()
-        while chunk := await _next_chunk(response.content, pace, exchange.sink):
+        while chunk := await _next_chunk(response.content, pace, context.sink):
             ready = attempt.reader.feed(decode(chunk))
             pace.heard(content=attempt.reader.content_came)
             if ready:
-                await _pass_on(ready, attempt, exchange, headers_of)
+                await _pass_on(ready, attempt, context, headers_of)
                 pace.heard(content=True)  # a caller who reads slowly is no silence of the provider
                 written_at = clock()
-            elif exchange.sink.started and clock() - written_at >= KEEPALIVE_S:
+            elif context.sink.started and clock() - written_at >= KEEPALIVE_S:
                 # The provider speaks, and a filter keeps it back: the caller waits all the same.
-                await exchange.sink.write(KEEPALIVE)
+                await context.sink.write(KEEPALIVE)
                 written_at = clock()
             if attempt.reader.done:
                 await _drain(response.content)
@@ -196,10 +192,10 @@ async def _next_chunk(content: aiohttp.StreamReader, pace: _Pace, sink: Sink) ->
             await sink.write(KEEPALIVE)
 
 
-async def _pass_on(ready: bytes, attempt: Attempt, exchange: Exchange, headers_of: HeadersOf) -> None:
+async def _pass_on(ready: bytes, attempt: Attempt, context: AttemptContext, headers_of: HeadersOf) -> None:
     """To the caller; before the first bytes the ledger must have acknowledged this inference."""
     if attempt.ttft_ms is None:
-        attempt.ttft_ms = now_ms() - attempt.started_at
-        await exchange.capture.acknowledged()
-        await exchange.sink.start(200, headers_of(attempt))
-    await exchange.sink.write(ready)
+        attempt.ttft_ms = context.clock() - attempt.started_at
+        await context.inference.acknowledged()
+        await context.sink.start(200, headers_of(attempt))
+    await context.sink.write(ready)

@@ -1,4 +1,4 @@
-"""The rules of the auto-router, as the config file has them. `request/auto_router.py` matches requests against them."""
+"""The rules of the auto-router, as the config file has them; `request/auto_router.py` applies them to requests."""
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache

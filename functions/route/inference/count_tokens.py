@@ -4,32 +4,24 @@ A count is no inference: it costs nothing, so there is nothing to reserve or set
 route. What was asked of a provider is written down all the same; an estimate without any call leaves no trace.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ledger.ids import new_inference_id
 from ledger.items import ApiKey
-from ledger.moments import now_ms
 from ledger.outcomes import Ending, FaultKind
+from route.answering.send import JSON, send_whole
 from route.answering.sink import Sink
-from route.calling.attempt_loop import ChainOutcome, attempt_all
-from route.calling.call import Exchange
+from route.calling.attempt_loop import attempt_all
+from route.calling.call import AttemptContext
+from route.calling.chain_error import ChainOutcome
 from route.dialects.base import Document, dump
-from route.errors import ApiError
-from route.inference.handler import (
-    JSON,
-    RESERVE_S,
-    Answer,
-    Incoming,
-    Router,
-    open_capture,
-    planned,
-    refuse,
-    send_whole,
-    understood,
-)
+from route.inference.answer import Answer
+from route.inference.prepare import planned, understood
 from route.inference.receipts import make_receipt
+from route.recording.lifecycle import open_inference
+from route.request.incoming import Incoming
+from route.request.parse import origin_of_refused, parse_body
+from route.router import Router
 from route.wire import RECEIPT_FIELD
 
 ESTIMATED = {"x-warmroute-estimated": "true"}
@@ -40,42 +32,41 @@ _FAULT_STATUSES = frozenset({200, 400, 413, 422})
 
 
 async def count_tokens(router: Router, incoming: Incoming, key: ApiKey, sink: Sink) -> None:
-    """Answers one request to count. Raises ApiError for what has not been answered yet."""
-    arrived, clock = now_ms(), asyncio.get_running_loop().time
-    asked = await understood(router, incoming, key, sink)
-    if asked is None:
-        return
-    # Who counts wants to know whether it fits: no route's context is too small for that.
-    request = replace(asked, input_tokens=0)
-    try:
+    """Answers one request to count. Raises ApiError for what has not been answered yet; that is written down."""
+    body, arrived = parse_body(incoming.body), incoming.arrived
+    origin = origin_of_refused(incoming.dialect, body, incoming.headers, key)
+    answer: Answer | None = None
+    async with open_inference(router.store.facts, router.fleet, origin, arrived, router.clock) as inference:
+        asked = understood(router, incoming, body, key, inference)
+        # Who counts wants to know whether it fits: no route's context is too small for that.
+        request = replace(asked, input_tokens=0)
         plan = await planned(router, request, arrived)
-    except ApiError as fault:
-        await refuse(router, incoming.dialect, request.origin, b"", fault, sink)
-        return
-    if plan.refusal:
+        inference.describe(request.origin, plan.profile, plan.pack())
+        if plan.refusal:
+            inference.discard()
+        else:
+            answer = Answer(request, plan, inference, sink, arrived, router.clock)
+            context = AttemptContext(
+                router.http, router.providers, request, inference, sink, incoming.deadline_s, router.clock
+            )
+            outcome = await attempt_all(plan, context, answer.headers)
+            is_estimated = _has_no_count(outcome)
+            inference.ended(outcome.ending, 200 if is_estimated else outcome.status)
+    if answer is None:
         await _send_estimate(sink, asked.input_tokens, {"attempts": []}, {})
-        return
-    capture = open_capture(router, request, plan, arrived, new_inference_id(arrived))
-    answer = Answer(request, plan, capture, sink, arrived)
-    deadline_s = clock() + incoming.time_left_s - RESERVE_S
-    exchanged = Exchange(router.http, router.providers, request, capture, sink, deadline_s)
-    served = await attempt_all(plan, exchanged, answer.headers)
-    is_estimated = _has_no_count(served)
-    status = 200 if is_estimated else answer.status(served)
-    await capture.close(at=now_ms(), ending=served.ending, status=status)
-    if is_estimated:
-        receipt = make_receipt(capture.inference, capture.facts, plan, None, arrived)
-        await _send_estimate(sink, asked.input_tokens, receipt, answer.headers(served.last))
+    elif is_estimated:
+        receipt = make_receipt(inference.inference, inference.facts, plan, None, arrived)
+        await _send_estimate(sink, asked.input_tokens, receipt, answer.headers(outcome.last))
     else:
-        await answer.finish(served, None)
+        await answer.finish(outcome, None)
 
 
-def _has_no_count(served: ChainOutcome) -> bool:
+def _has_no_count(outcome: ChainOutcome) -> bool:
     """Whether no route could count, and that is not the request's own fault."""
-    failure = served.last.failure
-    if served.ending is Ending.CANCELLED or failure is None:
+    failure = outcome.last.failure
+    if outcome.ending is Ending.CANCELLED or failure is None:
         return False
-    return failure.kind not in _OWN_FAULT or served.last.http_status not in _FAULT_STATUSES
+    return failure.kind not in _OWN_FAULT or outcome.last.http_status not in _FAULT_STATUSES
 
 
 async def _send_estimate(sink: Sink, tokens: int, receipt: Document, headers: Mapping[str, str]) -> None:

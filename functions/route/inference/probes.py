@@ -3,9 +3,8 @@
 import logging
 from dataclasses import replace
 
-from ledger.moments import now_ms
 from route.config.profiles import HealthGuard, ProfileConfig
-from route.fleet.fleet import Fleet
+from route.fleet.probe_claims import ProbeClaims
 from route.planning.plan import Plan, probing
 
 log = logging.getLogger("warmroute.route")
@@ -14,23 +13,23 @@ AFTER_MS = 5_000
 """For what is done around a call."""
 
 
-async def with_probe(fleet: Fleet, plan: Plan, now: int, inference_id: str) -> Plan:
+async def with_probe(claims: ProbeClaims, plan: Plan, now: int, inference_id: str) -> Plan:
     """The plan that begins with a route whose turn it is to be tried, if this router may be the one to do it."""
     if plan.refusal:
         return plan
     lease_ms = _lease_ms(plan.profile)
-    for route, probe in probing(plan, lambda key: fleet.may_ask(key, now)):
-        claimed_until = await fleet.claim_probe(route, now, lease_ms)
+    for route, probe in probing(plan, lambda key: claims.may_ask(key, now)):
+        claimed_until = await claims.claim(route, now, lease_ms)
         if claimed_until is not None:
             log.info("health-probe", extra={"inference_id": inference_id, "route": route})
             return replace(probe, claimed_until=claimed_until)
     return plan
 
 
-async def end_probe(fleet: Fleet, plan: Plan) -> None:
-    """Its call has ended, or there was none: others may try after a pause."""
+async def end_probe(claims: ProbeClaims, plan: Plan, now: int) -> None:
+    """The call of a probe has ended, or there was none: other routers may try the route after a pause."""
     if plan.probe and plan.claimed_until is not None:
-        await fleet.end_probe(plan.probe, plan.claimed_until, now_ms() + _pause_ms(plan.profile.health))
+        await claims.end(plan.probe, plan.claimed_until, now + _pause_ms(plan.profile.health))
 
 
 def _lease_ms(profile: ProfileConfig) -> int:

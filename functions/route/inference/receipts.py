@@ -1,4 +1,4 @@
-"""What the caller is told about its inference: in the body, in headers, and about a session's totals."""
+"""The receipt: what the caller is told about its inference, in the body of the answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -6,12 +6,12 @@ from typing import Any
 
 from ledger.folds.session import Session
 from ledger.items import Fact, Inference
-from ledger.moments import iso
 from ledger.money import text, total
 from ledger.prices import CostBasis
 from ledger.usage import Usage
+from route.fleet.sessions import session_document
 from route.planning.plan import Plan
-from route.wire import ATTEMPTS_HEADER, INFERENCE_ID_HEADER, OVERHEAD_HEADER, ROUTE_HEADER
+from route.recording.attempt_rows import IN_RECEIPTS, attempt_row
 
 _BASES = (CostBasis.COMPUTED, CostBasis.REPORTED, CostBasis.SUBSCRIPTION)
 
@@ -20,7 +20,7 @@ def make_receipt(
     inference: Inference, facts: Sequence[Fact], plan: Plan, session: Session | None, now: int
 ) -> dict[str, Any]:
     """The receipt of an inference whose attempts are `facts`. Amounts are dollars as text; null is unknown."""
-    served = facts[-1]
+    served = inference.closing or facts[-1]
     cost = total(fact.cost_usd for fact in facts)
     wasted = total(fact.cost_usd for fact in facts if not fact.ok)
     return {
@@ -29,7 +29,7 @@ def make_receipt(
         "model": served.model,
         "served_model": served.served_model or served.wire_model,
         "served_by": served.served_by or served.provider,
-        "attempts": [_attempt(fact) for fact in facts],
+        "attempts": [attempt_row(fact, IN_RECEIPTS) for fact in facts],
         "usage": usage_document(sum((f.usage for f in facts if f.usage), Usage())),
         "cost_usd": text(cost),
         "cost_basis": _basis(facts) if cost is not None else None,
@@ -47,19 +47,7 @@ def make_receipt(
             "quality_floor": plan.record.decision.floor.quality,
             "dial_stopped_by": plan.record.decision.floor.stopped_by,
         },
-        "session": session_totals(inference.origin.session, session) if session else None,
-    }
-
-
-def _attempt(fact: Fact) -> dict[str, Any]:
-    return {
-        "n": fact.n,
-        "route": fact.route,
-        "outcome": str(fact.outcome),
-        "kind": fact.kind and str(fact.kind),
-        "latency_ms": fact.latency_ms,
-        "ttft_ms": fact.ttft_ms,
-        "cost_usd": text(fact.cost_usd),
+        "session": session_document(inference.origin.session, session) if session else None,
     }
 
 
@@ -72,40 +60,3 @@ def _basis(facts: Iterable[Fact]) -> str | None:
 def usage_document(usage: Usage) -> dict[str, int]:
     """All counts, zeros too."""
     return asdict(usage)
-
-
-def session_totals(sid: str, session: Session) -> dict[str, Any]:
-    """A session as its caller sees it; `warm` has one row per model."""
-    return {
-        "session": sid,
-        "calls": session.calls,
-        "errors": session.errors,
-        "tokens_in": session.tokens_in,
-        "tokens_out": session.tokens_out,
-        "tokens_cached": session.tokens_cached,
-        "cost_usd": text(session.cost_usd),
-        "saved_usd": text(session.saved_usd),
-        "unpriced": session.unpriced,
-        "warm": [
-            {
-                "model": model,
-                "provider": warm.provider,
-                "served_by": warm.served_by or warm.provider,
-                "warm_until": iso(warm.warm_until),
-                "cached_tokens": warm.cached_tokens,
-            }
-            for model, warm in sorted(session.warm.items())
-        ],
-    }
-
-
-def answer_headers(inference_id: str, route: str, attempts: int, overhead_ms: int) -> dict[str, str]:
-    """On every routed answer. Both vendors' request-id headers carry our id, so that an SDK's error shows it."""
-    return {
-        "x-request-id": inference_id,
-        "request-id": inference_id,
-        INFERENCE_ID_HEADER: inference_id,
-        ROUTE_HEADER: route,
-        ATTEMPTS_HEADER: str(attempts),
-        OVERHEAD_HEADER: str(overhead_ms),
-    }

@@ -9,36 +9,23 @@ from route.config.file import Config, ModelConfig, ProviderConfig
 from route.config.profiles import ProfileConfig
 from route.dialects.base import Dialect, Document, dump, text
 from route.errors import BadRequest, Forbidden, NotFound
-from route.inference.handler import Incoming
-from route.passthrough.paths import VERSION
 from route.planning.budgets import BudgetStatus
 from route.providers import KINDS
 from route.providers.base import PASSED_ON
 from route.request.auto_router import Subject
+from route.request.incoming import Incoming
 from route.request.parse import MAX_LABEL, parse_body
+from route.request.paths import VERSION
 from route.request.profile_choice import choose, default_choice
 from route.wire import MODE_HEADER, PROFILE_HEADER
 
 _ABOUT_THE_BODY = ("content-type", "accept")
 
 
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """A request as it came. Its dialect is the vendor's main one; `path` has its escapes."""
-
-    incoming: Incoming
-    method: str
-    path: str
-
-    @property
-    def vendor(self) -> Dialect:
-        return self.incoming.dialect
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Those of the caller's that go along: what belongs to the request or describes its body."""
-        names = (*PASSED_ON[self.vendor.name], *_ABOUT_THE_BODY)
-        return {name: self.incoming.headers[name] for name in names if name in self.incoming.headers}
+def headers_passed_on(incoming: Incoming) -> dict[str, str]:
+    """Those of the caller's headers that go along: what belongs to the request or describes its body."""
+    names = (*PASSED_ON[incoming.dialect.name], *_ABOUT_THE_BODY)
+    return {name: incoming.headers[name] for name in names if name in incoming.headers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +70,9 @@ def check_provider(provider: ProviderConfig, config: Config, snapshot: Snapshot,
         raise spent_out
 
 
-def destination_of(passing: Passing, document: Document, config: Config) -> Destination:
+def destination_of(incoming: Incoming, document: Document, config: Config) -> Destination:
     """The first route of the vendor, in the profile or in what the body's model names. BadRequest or NotFound."""
-    incoming, vendor = passing.incoming, passing.vendor
+    vendor = incoming.dialect
     said = text(document.get("model"))
     named = _named(said, config)
     name, profile = named or _profile(incoming.headers, config)
@@ -94,7 +81,7 @@ def destination_of(passing: Passing, document: Document, config: Config) -> Dest
     if found is None:
         kinds = " or ".join(kind for kind in KINDS if _is_of(kind, vendor))
         where = f"the profile {name!r}" if name else "what its model names"
-        asked = f"{passing.method} {passing.path[:MAX_LABEL]}"
+        asked = f"{incoming.method} {incoming.path[:MAX_LABEL]}"
         raise NotFound("no_provider", f"{asked} goes to a provider of kind {kinds}, and {where} has none.")
     provider, model = found
     if not named:

@@ -7,17 +7,13 @@ escaped slashes and dots, control characters, parameters behind a semicolon.
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
-from route.dialects import BY_PATH
 from route.errors import BadRequest, NotFound
-
-VERSION = "/v1"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+from route.request.paths import is_own
 
 _PATH = re.compile(r"/v1(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+)+")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _AMBIGUOUS = frozenset(b"/\\.%;?#")
 _QUERY = re.compile(r"[!-~]*")
-_OURS = re.compile(r"/v1/(?:(?:models|session|usage|caps|inferences)(?:/.*)?|agents/[^/]+/metrics)", re.DOTALL)
 _WORD = re.compile("[a-z]+(?:_[a-z]+)*")
 _LONGEST_WORD = 24
 
@@ -27,7 +23,7 @@ def check_path(method: str, path: str, query: str) -> None:
 
     `path`: as it came, escapes and all.
     """
-    if not _is_plain(path) or _is_ours(method, unquote(path)):
+    if not _is_plain(path) or is_own(method, unquote(path)):
         raise NotFound("not_found", f"There is no {method} {_printable(path)} here.")
     if not _QUERY.fullmatch(query):
         raise BadRequest("invalid_query", "The query has characters that no URL can have.")
@@ -43,17 +39,6 @@ def _is_plain(path: str) -> bool:
     except UnicodeDecodeError:
         return False
     return decoded.isprintable() and not {".", ".."} & set(decoded.split("/"))
-
-
-def _is_ours(method: str, path: str) -> bool:
-    """Whether the router answers it itself, or will: a provider must never do so in its place.
-
-    Of a dialect's own path only the listing of what is stored is the provider's; and in other letters than ours
-    it is refused, since a server that does not tell them apart would serve it unmetered.
-    """
-    folded = path.casefold()
-    is_routed = folded in BY_PATH and (path != folded or method != "GET")
-    return is_routed or bool(_OURS.fullmatch(folded))
 
 
 def _printable(path: str) -> str:

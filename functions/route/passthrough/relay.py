@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from ledger.moments import now_ms
 from route.answering.sink import Sink
 from route.calling.call import fault_of
 from route.calling.classify import retry_after_s
@@ -16,7 +15,7 @@ from route.config.profiles import Deadlines
 from route.dialects.base import BadAnswer
 from route.errors import RETRY_AFTER_CAP_S
 from route.providers.base import PASSED_BACK, Outgoing, TooSlow
-from route.recording.recorder import Capture
+from route.recording.lifecycle import Clock, RunningInference
 
 _BACK = ("content-type", "content-length", "content-disposition", "location", "x-should-retry")
 """Of the provider's headers: what the bytes are, where to find those that are elsewhere, what an SDK shall do."""
@@ -31,10 +30,11 @@ class Relay:
     """
 
     http: aiohttp.ClientSession
-    capture: Capture
+    inference: RunningInference
     sink: Sink
-    ours: Mapping[str, str] = field(default_factory=dict)
-    started_at: int = field(default_factory=now_ms)
+    clock: Clock
+    started_at: int
+    ours: Mapping[str, str]
     ended_at: int = 0
     ttft_ms: int | None = None
     status: int | None = None
@@ -48,7 +48,7 @@ class Relay:
         first_s = limits.first_token_s if stream else limits.attempt_s
         talk = self._talk(made, first_s, limits.gap_s)
         self.error = await fault_of(talk, self.sink, limits.attempt_s, left_s)
-        self.ended_at = now_ms()
+        self.ended_at = self.clock()
 
     async def _talk(self, made: Callable[[], Outgoing], first_s: float, gap_s: float) -> None:
         async with AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ class Relay:
                     chunk = await response.content.readany()
             except TimeoutError:
                 raise TooSlow("first_token") from None
-            self.ttft_ms = now_ms() - self.started_at
+            self.ttft_ms = self.clock() - self.started_at
             self.status = response.status
             self._hear(response)
             while chunk:
@@ -79,7 +79,7 @@ class Relay:
         if {"content-encoding", "transfer-encoding"} & set(said) or response.status in (204, 304):
             back.pop("content-length", None)
         self._left = int(length) if (length := back.get("content-length", "")).isdecimal() else None
-        self._head = {**back, **_again(response.status, said), **self.ours}
+        self._head = {**back, **_again(response.status, said, self.clock()), **self.ours}
 
     async def _pass_on(self, chunk: bytes) -> None:
         """An answer of a known length is whole with its last bytes, any other with its end."""
@@ -89,7 +89,7 @@ class Relay:
                 self._held += chunk
                 return
         if not self.sink.started:
-            await self.capture.acknowledged()
+            await self.inference.acknowledged()
             await self._start()
         await self.sink.write(chunk)
 
@@ -105,9 +105,9 @@ class Relay:
         await self.sink.end()
 
 
-def _again(status: int, said: Mapping[str, str]) -> dict[str, str]:
+def _again(status: int, said: Mapping[str, str], now: int) -> dict[str, str]:
     """When to try again, where the provider says so; capped, since an SDK may sleep whatever it is told."""
     is_passing = status == 429 or status >= 500
-    if not is_passing or (wait_s := retry_after_s(said, now_ms())) is None:
+    if not is_passing or (wait_s := retry_after_s(said, now)) is None:
         return {}
     return {"retry-after": str(min(round(wait_s), RETRY_AFTER_CAP_S))}

@@ -12,10 +12,10 @@ from route.fleet.fleet import Fleet
 log = logging.getLogger("warmroute.route")
 
 
-def watching(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
+def observing(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
     """Adds facts to the fleet's view, and logs what that changes: `cache-observed`, `health-changed` and so on."""
 
-    def see(fact: Fact) -> None:
+    def observe(fact: Fact) -> None:
         before = profile.health.standing(fleet.known.health.get(fact.destination))
         fleet.add(fact)
         after = profile.health.standing(fleet.known.health.get(fact.destination))
@@ -30,4 +30,4 @@ def watching(fleet: Fleet, profile: ProfileConfig) -> Callable[[Fact], None]:
             states = {"before": str(before.state), "after": str(after.state), "rest_until": after.rest_until}
             log.warning("health-changed", extra={**about, **states})
 
-    return see
+    return observe

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ledger.items import ApiKey
 from ledger.store.connection import StoreError
-from ledger.store.opened import Store
+from ledger.store.views import ViewsTable
 from route.errors import Forbidden, InvalidKey, StoreUnavailable, Unauthenticated
 
 CACHED_KEYS = 1_000
@@ -34,8 +34,8 @@ def presented_key(headers: Mapping[str, str]) -> str:
 class ApiKeys:
     """The key store with a small cache, so that revoking a key takes effect within `cache_ms`."""
 
-    def __init__(self, store: Store, cache_ms: int) -> None:
-        self._store = store
+    def __init__(self, views: ViewsTable, cache_ms: int) -> None:
+        self._views = views
         self._cache_ms = cache_ms
         self._cache: OrderedDict[str, tuple[int, ApiKey]] = OrderedDict()
 
@@ -57,7 +57,7 @@ class ApiKeys:
         if cached and now - cached[0] < self._cache_ms:
             return cached[1]
         try:
-            key = await self._store.views.get_api_key(digest)
+            key = await self._views.get_api_key(digest)
         except StoreError:
             raise StoreUnavailable("The key store") from None
         if key is not None:

@@ -52,7 +52,7 @@ class Request:
     def __post_init__(self) -> None:
         """A copy with another body is read anew; one with the same body shares what has been read."""
         if self.lazy_neutral is None or self.lazy_neutral.body is not self.body:
-            object.__setattr__(self, "reading", LazyNeutral(self.dialect, self.body))
+            object.__setattr__(self, "lazy_neutral", LazyNeutral(self.dialect, self.body))
 
     @property
     def neutral(self) -> NeutralRequest | BadRequest:

@@ -30,7 +30,7 @@ from ledger.items import COUNT_TOKENS, PASSTHROUGH, Fact
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, FaultKind, Outcome
 from ledger.routes import parse_route_key
 from ledger.snapshot import Snapshot
-from ledger.store.records import fact_item
+from ledger.store.records import attempt_item
 from ledger.usage import Usage
 from ledger.views import VIEWS, RouteDay, RouteMinute, SpendDay, derive
 from tests.ledger.make import CALLS, FACTS, MINUTE, NOW, ORIGIN, fact, in_order
@@ -196,7 +196,7 @@ def test_what_is_no_inference_says_nothing_of_a_route(dialect: str) -> None:
     assert fold_facts(Spend, [one, failed]) == Spend(cost_usd=Decimal(2), attempts=2)
     assert fold_facts(Activity, [one, failed]) == Activity(cost_usd=Decimal(2))
     assert (one.session, fact().session) == ("", ORIGIN.session)
-    assert "by_session" not in fact_item(one)
+    assert "by_session" not in attempt_item(one)
     assert {view.name for view, _key in derive([one, failed])} == {"spend", "activity"}
 
 

@@ -107,6 +107,13 @@ def metered_client(units: dict[str, float]) -> type[Client]:
     return Metered
 
 
+async def facts_of(store: Store, inference_id: str) -> list[Fact]:
+    """Every fact of a closed inference: of its attempts, and of its close where no attempt closed it."""
+    inference, attempts = await store.facts.get_inference(inference_id)
+    closing = inference.closing if inference else None
+    return attempts if closing is None or closing in attempts else [closing, *attempts]
+
+
 async def stored_views(store: Store) -> dict[ViewKey, ViewItem]:
     """Every view item there is, without watermarks and the snapshot."""
     items = [item async for item in store.client.scan(store.views.name, consistent_read=True)]

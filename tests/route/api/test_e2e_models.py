@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.items import ApiKey
 from ledger.store.opened import Store
-from route.api.reads import models_document
+from route.api.models import models_document
 from route.errors import BadRequest
 from route.request.auth import digest_of
 from tests.route.house import House

@@ -68,7 +68,7 @@ def test_a_redirect_is_no_answer(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"),
+    ("error", "failure"),
     [
         (Unreachable("ClientConnectorError", accepted=False), Failure(FaultKind.NETWORK, True, 502)),
         (Unreachable("ServerDisconnectedError", accepted=True), Failure(FaultKind.NETWORK, True, 502)),

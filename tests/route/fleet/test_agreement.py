@@ -43,16 +43,16 @@ async def decided(fleet: Fleet, now: int) -> bytes:
 async def test_ten_routers_agree_within_one_pass(store: Store) -> None:
     """Each has facts of its own; before the pass they know different things, after it the same to the byte."""
     rng = random.Random(7)
-    fleets = [Fleet(store, 0) for _ in range(ROUTERS)]
+    fleets = [Fleet(store.views, 0) for _ in range(ROUTERS)]
     for fleet in fleets:
         own = [seen(rng) for _ in range(30)]
         fleet.add(*own)
-        await asyncio.gather(*map(store.facts.put_fact, own))
+        await asyncio.gather(*map(store.facts.put_attempt, own))
     before = {await decided(fleet, LATER) for fleet in fleets}
     assert len(before) > 1
     await run_pass(store, now=LATER, lag_ms=2_000)
     after = {await decided(fleet, LATER) for fleet in fleets}
-    newcomer = await decided(Fleet(store, 0), LATER)
+    newcomer = await decided(Fleet(store.views, 0), LATER)
     assert after == {newcomer}
 
 
@@ -61,13 +61,13 @@ async def test_a_router_s_newer_facts_are_its_own_until_the_next_pass(store: Sto
     quick = [
         seen(random.Random(1), ok=True, provider=p, latency_ms=n) for n, p in enumerate(("acme", "other"), 50)
     ]
-    await asyncio.gather(*map(store.facts.put_fact, quick))
+    await asyncio.gather(*map(store.facts.put_attempt, quick))
     await run_pass(store, now=LATER, lag_ms=0)
-    one, other = Fleet(store, 0), Fleet(store, 0)
+    one, other = Fleet(store.views, 0), Fleet(store.views, 0)
     assert await decided(one, LATER) == await decided(other, LATER)
     full = fact(LATER + 1, ok=False, kind=FaultKind.OUT_OF_MEMORY, provider="acme")
     one.add(full)
-    await store.facts.put_fact(full)
+    await store.facts.put_attempt(full)
     known = [await fleet.snapshot(LATER + 2) for fleet in (one, other)]
     assert [snapshot.cooldowns.get("acme|small|").oom_at for snapshot in known] == [LATER + 1, 0]
     await run_pass(store, now=LATER + 3, lag_ms=0)

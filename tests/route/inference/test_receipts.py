@@ -14,7 +14,9 @@ from ledger.outcomes import Ending, Outcome
 from ledger.prices import CostBasis, Price, cost_of
 from ledger.snapshot import Snapshot
 from ledger.usage import Usage
-from route.inference.receipts import answer_headers, make_receipt, session_totals, usage_document
+from route.answering.send import answer_headers
+from route.fleet.sessions import session_document
+from route.inference.receipts import make_receipt, usage_document
 from route.planning.plan import Plan
 from tests.ledger.make import FACTS, NOW, fact, inference
 from tests.route.build import Json, body, plan, request
@@ -188,7 +190,7 @@ def test_a_session_s_totals() -> None:
         fact(NOW + 2, ok=False, closes=Ending.ERROR),
         fact(NOW + 3, outcome=Outcome.STREAM_INTERRUPTED, closes=Ending.ERROR),
     ]
-    totals = session_totals("s1", add_facts(Session(), facts))
+    totals = session_document("s1", add_facts(Session(), facts))
     assert totals == {
         "session": "s1",
         "calls": 4,

@@ -8,7 +8,7 @@ from ledger.outcomes import FaultKind
 from ledger.usage import Usage
 from route.config.profiles import ProfileConfig
 from route.fleet.fleet import Fleet
-from route.recording.observe import watching
+from route.recording.observe import observing
 from tests.ledger.make import NOW, fact
 
 NOTHING: Any = None
@@ -31,7 +31,7 @@ def test_health_changes_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """At the third fault, the sixth, and the success after it, with both states; not at those between."""
     caplog.set_level("INFO", "warmroute.route")
     fleet = Fleet(NOTHING, 0)
-    see = watching(fleet, profile())
+    see = observing(fleet, profile())
     changes = []
     for n in range(8):
         caplog.clear()
@@ -61,7 +61,7 @@ def test_what_became_of_the_cache_is_told(
 ) -> None:
     """Of each success; of a failure there is nothing to tell."""
     caplog.set_level("INFO", "warmroute.route")
-    see = watching(Fleet(NOTHING, 0), profile())
+    see = observing(Fleet(NOTHING, 0), profile())
     see(fact(usage=usage))
     assert told(caplog, "cache-observed")["outcome"] == outcome
     caplog.clear()
@@ -72,7 +72,7 @@ def test_what_became_of_the_cache_is_told(
 @pytest.mark.parametrize(("action", "is_told"), [("skip", True), ("warn", True), ("off", False)])
 def test_memory_pressure_is_told(caplog: pytest.LogCaptureFixture, action: str, is_told: bool) -> None:
     """Where the guard is on, whatever it does about it."""
-    see = watching(Fleet(NOTHING, 0), profile(memory_pressure=action))
+    see = observing(Fleet(NOTHING, 0), profile(memory_pressure=action))
     see(fact(ok=False, kind=FaultKind.OUT_OF_MEMORY))
     assert ("memory-pressure-detected" in events(caplog)) is is_told
 
@@ -80,7 +80,7 @@ def test_memory_pressure_is_told(caplog: pytest.LogCaptureFixture, action: str, 
 def test_what_a_route_was_not_told_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """By the paths of the fields, which are no content."""
     caplog.set_level("INFO", "warmroute.route")
-    see = watching(Fleet(NOTHING, 0), profile())
+    see = observing(Fleet(NOTHING, 0), profile())
     see(fact(dropped=("thinking", "seed")))
     assert told(caplog, "capability-degraded")["dropped"] == ["thinking", "seed"]
     caplog.clear()

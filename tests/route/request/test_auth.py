@@ -68,15 +68,15 @@ def test_a_key_comes_in_either_header(headers: dict[str, str], key: str) -> None
 async def test_no_key_is_401(headers: dict[str, str], store: Store) -> None:
     """Before anything is looked up."""
     with pytest.raises(Unauthenticated) as caught:
-        await ApiKeys(store, CACHE_MS).caller_of(headers, NOW)
+        await ApiKeys(store.views, CACHE_MS).caller_of(headers, NOW)
     assert caught.value.status == 401
 
 
 async def test_a_known_key_is_its_caller(store: Store) -> None:
     """With everything that was stored about it."""
     stored = await put(store, a_key(role="operator", profiles=["p"], models=["m"], expires_at_ms=NOW + 1))
-    assert await ApiKeys(store, CACHE_MS).caller_of(BEARER, NOW) == stored
-    assert await ApiKeys(store, CACHE_MS).caller_of({"x-api-key": "sk-amy"}, NOW) == stored
+    assert await ApiKeys(store.views, CACHE_MS).caller_of(BEARER, NOW) == stored
+    assert await ApiKeys(store.views, CACHE_MS).caller_of({"x-api-key": "sk-amy"}, NOW) == stored
 
 
 @pytest.mark.parametrize("key", ["sk-amy2", "sk-am", "SK-AMY", digest_of("sk-amy")])
@@ -84,7 +84,7 @@ async def test_an_unknown_key_is_401(key: str, store: Store) -> None:
     """Also one that is nearly right, and a digest that leaked from the table."""
     await put(store, a_key())
     with pytest.raises(InvalidKey) as caught:
-        await ApiKeys(store, CACHE_MS).caller_of({"x-api-key": key}, NOW)
+        await ApiKeys(store.views, CACHE_MS).caller_of({"x-api-key": key}, NOW)
     assert caught.value.status == 401
     assert key not in caught.value.message
 
@@ -94,14 +94,14 @@ async def test_a_revoked_key_is_403(store: Store) -> None:
     """With a code of its own."""
     await put(store, a_key(active=False))
     with pytest.raises(Forbidden) as caught:
-        await ApiKeys(store, CACHE_MS).caller_of(BEARER, NOW)
+        await ApiKeys(store.views, CACHE_MS).caller_of(BEARER, NOW)
     assert (caught.value.status, caught.value.code) == (403, "key_revoked")
 
 
 async def test_a_key_expires_at_its_instant(store: Store) -> None:
     """The millisecond before it is good, at it no more, also out of the cache."""
     await put(store, a_key(expires_at_ms=NOW))
-    keys = ApiKeys(store, CACHE_MS)
+    keys = ApiKeys(store.views, CACHE_MS)
     assert (await keys.caller_of(BEARER, NOW - 1)).caller == "amy"
     with pytest.raises(Forbidden) as caught:
         await keys.caller_of(BEARER, NOW)
@@ -112,7 +112,7 @@ async def test_a_key_expires_at_its_instant(store: Store) -> None:
 async def test_a_revocation_takes_effect_when_the_cache_expires(key: ApiKey, store: Store) -> None:
     """The millisecond before it the old answer may stand, at it no more."""
     await put(store, a_key())
-    keys = ApiKeys(store, CACHE_MS)
+    keys = ApiKeys(store.views, CACHE_MS)
     await keys.caller_of(BEARER, NOW)
     await put(store, key)
     assert (await keys.caller_of(BEARER, NOW + CACHE_MS - 1)).active
@@ -122,7 +122,7 @@ async def test_a_revocation_takes_effect_when_the_cache_expires(key: ApiKey, sto
 
 async def test_an_unknown_key_is_not_remembered(store: Store) -> None:
     """A key works as soon as it has been made."""
-    keys = ApiKeys(store, CACHE_MS)
+    keys = ApiKeys(store.views, CACHE_MS)
     with pytest.raises(InvalidKey):
         await keys.caller_of(BEARER, NOW)
     await put(store, a_key())
@@ -131,7 +131,7 @@ async def test_an_unknown_key_is_not_remembered(store: Store) -> None:
 
 async def test_the_cache_is_bounded_and_keeps_the_newest(store: Store) -> None:
     """The oldest of more keys than it holds is looked up again."""
-    keys = ApiKeys(store, CACHE_MS)
+    keys = ApiKeys(store.views, CACHE_MS)
     for i in range(CACHED_KEYS + 1):
         await put(store, a_key(f"sk-{i}"))
         await keys.caller_of({"x-api-key": f"sk-{i}"}, NOW)
@@ -147,7 +147,7 @@ async def test_the_cache_is_bounded_and_keeps_the_newest(store: Store) -> None:
 async def test_an_unreadable_store_is_503(store: Store) -> None:
     """Fail closed: what was known is good until its cache expires, then nobody is let in."""
     await put(store, a_key())
-    keys = ApiKeys(store, CACHE_MS)
+    keys = ApiKeys(store.views, CACHE_MS)
     await keys.caller_of(BEARER, NOW)
     store.views.name = "gone"
     assert (await keys.caller_of(BEARER, NOW + CACHE_MS - 1)).caller == "amy"

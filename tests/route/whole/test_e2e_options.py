@@ -247,7 +247,7 @@ def test_a_provider_that_does_not_know_responses(
         (1, "a", status, False),
         (2, "a", 200, True),
     ]
-    assert len(inference.started) == 2
+    assert inference.served == 2
     [record] = [record for record in caplog.records if record.message == "dialect-not-spoken"]
     assert (vars(record)["route"], vars(record)["dialect"], vars(record)["fix"]) == (
         "a/small",

@@ -378,7 +378,7 @@ def test_a_store_that_hangs_costs_a_probe_and_little_time(build: Callable[..., H
         return True
 
     assert house.app is not None
-    house.app.state.router.fleet._store.claim_probe = hang
+    house.app.state.router.claims._views.claim_probe = hang
     began = time.monotonic()
     assert served(ask(house)) == "b"
     assert time.monotonic() - began < 2

@@ -41,7 +41,7 @@ def _facts_of(operation: str, payload: dict[str, Any]) -> str:
     if operation == "PutItem":
         return {"inference": "open"}.get(sk, "attempt" if sk.startswith("attempt") else "")
     if operation == "UpdateItem":
-        return "start" if "list_append" in payload["UpdateExpression"] else "close"
+        return "close" if "fact" in payload["ExpressionAttributeNames"].values() else "start"
     return ""
 
 
@@ -86,9 +86,9 @@ def test_a_slow_first_write_survives_whoever_does_not_wait_for_it(store: BadStor
 
 
 @pytest.mark.case("S4")
-@pytest.mark.parametrize("lost", ["open", "attempt", "close"])
+@pytest.mark.parametrize("lost", ["open", "attempt", "start", "close"])
 def test_a_write_whose_answer_is_lost_leaves_the_ledger_right(store: BadStore, lost: str) -> None:
-    """The store has done it but said 500: the inference is closed with its one row all the same."""
+    """The store has done it but said 500: the inference is closed with both of its attempts all the same."""
     with build_house(store.url) as house:
         _through(house, store)
         once = [lost]
@@ -100,15 +100,17 @@ def test_a_write_whose_answer_is_lost_leaves_the_ledger_right(store: BadStore, l
             return "pass"
 
         store.rule = rule
+        house.providers["a"].default = Fail(500)
         assert house.post(CHAT, BODY).status_code == 200
         assert not once
         inference = _settled(house)
-        [fact] = house.facts()
-    assert (inference.state, inference.ending, fact.closes) == (InferenceState.CLOSED, Ending.OK, Ending.OK)
+        first, second = house.facts()
+    assert (inference.state, inference.ending, inference.served) == (InferenceState.CLOSED, Ending.FALLBACK, 2)
+    assert [(first.n, first.closes), (second.n, second.closes)] == [(1, None), (2, Ending.FALLBACK)]
 
 
 @pytest.mark.case("S4")
-@pytest.mark.parametrize("failing", ["open", "attempt"])
+@pytest.mark.parametrize("failing", ["open", "attempt", "start"])
 def test_a_write_that_failed_is_made_good_by_those_after_it(store: BadStore, failing: str) -> None:
     """The store takes nothing for one write and is well again: the closing write brings what was missing."""
     with build_house(store.url) as house:
@@ -123,11 +125,13 @@ def test_a_write_that_failed_is_made_good_by_those_after_it(store: BadStore, fai
 
         until = time.monotonic() + 1.7
         store.rule = rule
+        house.providers["a"].default = Fail(500)
         assert house.post(CHAT, BODY).status_code == 200
         inference = _settled(house)
-        [fact] = house.facts()
+        facts = house.facts()
     assert failed
-    assert (inference.state, inference.ending, fact.outcome) == (InferenceState.CLOSED, Ending.OK, Outcome.OK)
+    assert (inference.state, inference.ending) == (InferenceState.CLOSED, Ending.FALLBACK)
+    assert [(fact.n, fact.outcome) for fact in facts] == [(1, Outcome.ERROR), (2, Outcome.OK)]
 
 
 @pytest.mark.case("S4")

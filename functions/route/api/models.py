@@ -1,24 +1,17 @@
-"""What callers can read: their sessions, why their inferences went where they went, and the models they may use.
-
-Reads never write.
-"""
+"""The models that a caller may ask for, in the dialect of either vendor."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ledger.items import ApiKey, Inference
-from ledger.moments import iso, now_ms
-from ledger.store.connection import StoreError
-from ledger.store.opened import Store
+from starlette.requests import Request
+
+from ledger.items import ApiKey
 from route.config.auto_rules import AUTO
 from route.config.file import Config
 from route.config.routes import is_allowed, routes_of
-from route.decision.stored import Document, decision_document, explain
-from route.errors import ApiError, BadRequest, NotFound, StoreUnavailable
-from route.fleet.fleet import Fleet
-from route.inference.receipts import session_totals
-from route.request.parse import storable
+from route.errors import BadRequest, NotFound
+from route.router import Router
 
 EPOCH = "1970-01-01T00:00:00Z"
 """A profile was not released on any day; the vendor's own convention for that is the epoch."""
@@ -26,57 +19,17 @@ EPOCH = "1970-01-01T00:00:00Z"
 PAGE, MAX_PAGE = 20, 1_000
 """The vendor's own numbers: without a limit, and with the highest."""
 
-_INFERENCE_ID = re.compile("inf_[0-9a-f]{32}")
 _NUMBER = re.compile("[0-9]{1,4}")
 
 
-async def read_session(fleet: Fleet, key: ApiKey, sid: str) -> dict[str, Any]:
-    """The caller's own session. One that is unknown and one of somebody else are the same NotFound."""
-    try:
-        # A longer id than a request may name was never stored, nor would the table take it as a key.
-        session = await fleet.session(key.caller, sid) if sid and storable(sid) == sid else None
-    except StoreError:
-        raise StoreUnavailable("Sessions") from None
-    if session is None:
-        raise NotFound("session_not_found", "No such session.")
-    return session_totals(sid, session) | {"as_of": iso(now_ms())}
+async def read_models(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    """The names that a caller may put into `model`, in the dialect that the headers ask for."""
+    return models_document(model_ids(router.config, key), request.headers, request.query_params)
 
 
-async def read_decision(store: Store, key: ApiKey, inference_id: str) -> Document:
-    """The decision behind an inference of the caller's tenant. Any other's is the NotFound of an unknown one."""
-    inference = await _inference(store, inference_id)
-    if inference is None or inference.origin.tenant != key.tenant:
-        raise _no_inference()
-    return _read(decision_document, inference)
-
-
-async def read_explanation(store: Store, inference_id: str) -> Document:
-    """For operators: any decision, made again from what is stored. NotFound without the inference."""
-    inference = await _inference(store, inference_id)
-    if inference is None:
-        raise _no_inference()
-    return _read(explain, inference)
-
-
-def _read(made: Callable[[str, bytes], Document], inference: Inference) -> Document:
-    try:
-        return made(inference.inference_id, inference.plan)
-    except ValueError as error:
-        raise ApiError(501, "decision_unreadable", f"This router cannot read it: {error}.") from None
-
-
-async def _inference(store: Store, inference_id: str) -> Inference | None:
-    if not _INFERENCE_ID.fullmatch(inference_id):
-        return None
-    try:
-        inference, _facts = await store.facts.get_inference(inference_id)
-    except StoreError:
-        raise StoreUnavailable("The ledger") from None
-    return inference
-
-
-def _no_inference() -> NotFound:
-    return NotFound("inference_not_found", "No such inference.")
+async def read_model(router: Router, request: Request, key: ApiKey) -> dict[str, Any]:
+    """One of these names. Raises NotFound for any other."""
+    return model_document(request.path_params["name"], model_ids(router.config, key), request.headers)
 
 
 def model_ids(config: Config, key: ApiKey) -> list[str]:
