@@ -71,11 +71,13 @@ class FactsTable:
     async def close_inference(self, inference: Inference) -> bool:
         """The last write of a request, which carries the fact `inference.closing`. False when it changed nothing.
 
-        One that was never opened is written whole. One that the reaper has taken over stays lost, and the attempt
-        that the close carries becomes a row of its own.
+        One without any attempt was never opened, and is written whole; so is one whose opening write was lost. One
+        that the reaper has taken over stays lost, and the attempt that the close carries becomes a row of its own.
         """
-        closing = _closing_of(inference)
-        if await self._close(inference, _IS_OPEN) or await self._put_new(records.inference_item(inference)):
+        closing, item = _closing_of(inference), records.inference_item(inference)
+        if not closing.n:
+            return await self._put_new(item)
+        if await self._close(inference, _IS_OPEN) or await self._put_new(item):
             return True
         stored = await self._head(inference.inference_id)
         if stored is None or stored.state is InferenceState.CLOSED:
@@ -83,7 +85,7 @@ class FactsTable:
         if stored.state is InferenceState.OPEN:
             # An opening write whose answer was lost has landed between the two tries.
             return await self._close(inference, _IS_OPEN)
-        return closing.n > 0 and await self.put_attempt(replace(closing, closes=None))
+        return await self.put_attempt(replace(closing, closes=None))
 
     # What the reaper writes
 
