@@ -18,10 +18,11 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.provider import HOST, listen, wires_of
-from tests.fakes.reply import dumps
+from tests.fakes.background import HOST, listen
+from tests.fakes.provider import wires_of
 from tests.fakes.server import StandIn
 from tests.fakes.steps import Step, step_from_json
+from tests.fakes.texts import dumps
 
 
 class Control:
@@ -81,7 +82,7 @@ def _json(data: Any) -> web.Response:
 
 async def serve(stand_in: StandIn, port: int) -> None:
     """Listen until SIGINT or SIGTERM."""
-    runner, bound = await listen(stand_in, port, Control(stand_in).routes())
+    runner, bound = await listen([*Control(stand_in).routes(), *stand_in.routes()], port)
     print(f"ready http://{HOST}:{bound}", flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,7 +11,6 @@ from aiohttp import web
 from tests.fakes.agent import agent_answer
 from tests.fakes.damage import ERROR_IN_200, damaged_stream, damaged_whole
 from tests.fakes.exchange import EVENT_STREAM, JSON, Exchange
-from tests.fakes.reply import Event, Reply, dumps
 from tests.fakes.steps import (
     PLAIN,
     Agent,
@@ -28,6 +27,8 @@ from tests.fakes.steps import (
     StreamError,
     Wait,
 )
+from tests.fakes.texts import dumps
+from tests.fakes.wire import Event, Reply
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.fakes.reply import Tool, Wire, sample_arguments
+from tests.fakes.reply import sample_arguments
 from tests.fakes.steps import Agent, Answer, Json, ToolCall
+from tests.fakes.wire import Tool, Wire
 
 
 def agent_answer(agent: Agent, wire: Wire, body: Json) -> Answer:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.fakes.fields import SAMPLING, messages_field_unknown
 from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens
-from tests.fakes.records import Record
-from tests.fakes.reply import Event, Reply, Tool, block_of, dumps, slices, text_of
 from tests.fakes.rules_messages import messages_rules
 from tests.fakes.seals import seal
 from tests.fakes.steps import Fail, Json, StreamError
+from tests.fakes.texts import block_of, parts_of, slices, sse, text_of
+from tests.fakes.wire import Event, PlainWire, Reply, Tool, message_of
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _SERVER_TOOLS = ("web_search", "web_fetch", "code_execution", "tool_search", "mcp", "advisor")
@@ -33,11 +33,8 @@ _ERROR_TYPES = {
 }
 
 
-class AnthropicWire:
-    """See ``Wire``. Blocks come strictly one after another, as several clients need it.
-
-    ``signer``: see ``seals``.
-    """
+class AnthropicWire(PlainWire):
+    """See ``Wire``. Blocks come strictly one after another, as several clients need it."""
 
     kind = "anthropic"
     dialect = "messages"
@@ -45,9 +42,6 @@ class AnthropicWire:
     counting_path: str | None = "/v1/messages/count_tokens"
     counting_defaults: Json = {"max_tokens": 128_000}  # noqa: RUF012 - read only
     request_id_header = "request-id"
-
-    def __init__(self, signer: str = "anthropic") -> None:
-        self.signer = signer
 
     def key_of(self, headers: Mapping[str, str]) -> str | None:
         """``x-api-key`` (API 2023-06-01) or ``Authorization: Bearer`` (2026-10-21, and auth tokens)."""
@@ -76,20 +70,12 @@ class AnthropicWire:
         """See ``fields``."""
         return messages_field_unknown(body)
 
-    def resolved(self, body: Json) -> Json:
-        """As it is."""
-        return body
-
-    def forget(self) -> None:
-        """Nothing is kept."""
-
     def blocks(self, body: Json) -> list[Block]:
         """Tools, system, messages. A top-level ``cache_control`` marks the last block."""
         blocks = [block_of("tool", tool) for tool in body.get("tools") or []]
         turns = [("system", body.get("system")), *((m.get("role"), m.get("content")) for m in body["messages"])]
         for role, content in turns:
-            parts = content if isinstance(content, list) else [content] if content else []
-            blocks += [block_of(role, part) for part in parts]
+            blocks += [block_of(role, part) for part in parts_of(content)]
         if body.get("cache_control") and blocks:
             marked = block_of("", {"cache_control": body["cache_control"]})
             blocks[-1] = Block(blocks[-1].text, marked.mark)
@@ -171,40 +157,32 @@ class AnthropicWire:
             once_only = ("cache_creation", "service_tier")
             delta["usage"] = {k: v for k, v in reply.usage.items() if k not in once_only}
         return [
-            Event(_sse({"type": "message_start", "message": start})),
+            Event(_event({"type": "message_start", "message": start})),
             *_block_events(reply, self.signer),
-            Event(_sse(delta)),
-            Event(_sse({"type": "message_stop"})),
+            Event(_event(delta)),
+            Event(_event({"type": "message_stop"})),
         ]
 
     def error_body(self, fail: Fail, request_id: str) -> Json:
         """``{"type": "error", "error": {"type", "message"}, "request_id"}``"""
-        message = fail.message or f"The stand-in was told to answer {fail.status}."
-        error: Json = {"type": fail.type or _ERROR_TYPES.get(fail.status, "api_error"), "message": message}
+        kind = fail.type or _ERROR_TYPES.get(fail.status, "api_error")
+        error: Json = {"type": kind, "message": message_of(fail)}
         if fail.code:
             error["details"] = {"error_code": fail.code}
         return {"type": "error", "error": error, "request_id": request_id}
 
     def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
         """``event: error``; without that line the vendor's SDK would not see it."""
-        return _sse({"type": "error", "error": _overloaded(step), "request_id": request_id})
+        return _event({"type": "error", "error": _overloaded(step), "request_id": request_id})
 
     def stream_error_as_fail(self, step: StreamError) -> Fail:
         """529 with the same inner error."""
         inner = _overloaded(step)
         return Fail(529, str(inner["message"]), str(inner["type"]))
 
-    def failed(self, step: StreamError, whole: Json) -> Json | None:
-        """None: an HTTP error is all there is."""
-        return None
-
     def counted(self, tokens: int) -> Json:
         """``{"input_tokens"}``"""
         return {"input_tokens": tokens}
-
-    def beside(self, record: Record) -> Json | Fail | None:
-        """Nothing."""
-        return None
 
     def unknown_model(self, name: str) -> Fail:
         """``not_found_error``, with the bare name as the API writes it."""
@@ -216,7 +194,7 @@ class AnthropicWire:
 
     def ping(self) -> bytes:
         """``event: ping``"""
-        return _sse({"type": "ping"})
+        return _event({"type": "ping"})
 
     def models(self, ids: Sequence[str]) -> Json:
         """``{"data": […], "has_more", "first_id", "last_id"}``"""
@@ -276,13 +254,13 @@ def _block_events(reply: Reply, signer: str) -> Iterator[Event]:
     for index, block in enumerate(_content(reply, signer)):
         opening, deltas = _opening(block, reply)
         start = {"type": "content_block_start", "index": index, "content_block": opening}
-        yield Event(_sse(start))
+        yield Event(_event(start))
         if index == 0:
-            yield Event(_sse({"type": "ping"}))
+            yield Event(_event({"type": "ping"}))
         for delta in deltas:
             event = {"type": "content_block_delta", "index": index, "delta": delta}
-            yield Event(_sse(event), content=delta["type"] not in _SILENT)
-        yield Event(_sse({"type": "content_block_stop", "index": index}))
+            yield Event(_event(event), content=delta["type"] not in _SILENT)
+        yield Event(_event({"type": "content_block_stop", "index": index}))
 
 
 def _opening(block: Json, reply: Reply) -> tuple[Json, list[Json]]:
@@ -307,5 +285,6 @@ def _overloaded(step: StreamError) -> Json:
     return {"type": "overloaded_error", "message": "Overloaded", **(step.error or {})}
 
 
-def _sse(data: Json) -> bytes:
-    return f"event: {data['type']}\ndata: ".encode() + dumps(data) + b"\n\n"
+def _event(data: Json) -> bytes:
+    """An event whose line says its type, without which the vendor's SDK would not see it."""
+    return sse(data, str(data["type"]))

@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,11 +20,11 @@ from urllib.parse import unquote
 import aiohttp
 from aiohttp import web
 
+from tests.fakes.background import HOST, Background, listen
 from tests.fakes.bedrock_frames import CONTENT_TYPE, chunk, exception
 from tests.fakes.bedrock_signature import fault_in_signature
 from tests.fakes.provider import Provider
 
-HOST = "127.0.0.1"
 VERSION = "bedrock-2023-05-31"
 BETAS = ("context-1m-2025-08-07", "interleaved-thinking-2025-05-14", "tool-search-tool-2025-10-19")
 
@@ -82,13 +80,9 @@ class Bedrock:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.claude)
         self._stack.enter_context(self.others)
-        ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-        thread = threading.Thread(target=loop.run_until_complete, args=(self._serve(ready, stop),), daemon=True)
-        thread.start()
-        self._stack.callback(loop.close)
-        self._stack.callback(thread.join)
-        self._stack.callback(loop.call_soon_threadsafe, stop.set)
-        assert ready.wait(10), "the stand-in did not start"
+        background = Background(self._listen, "bedrock")
+        background.start()
+        self._stack.callback(background.stop)
         return self
 
     def __exit__(
@@ -96,16 +90,9 @@ class Bedrock:
     ) -> None:
         self._stack.close()
 
-    async def _serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
-        app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.add_routes([web.post("/{path:.*}", self._handle)])
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, 0).start()
-        self.port = int(runner.addresses[0][1])
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
+    async def _listen(self) -> web.AppRunner:
+        runner, self.port = await listen([web.post("/{path:.*}", self._handle)], 0)
+        return runner
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()

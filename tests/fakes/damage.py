@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.fakes import damage_chat, damage_messages, damage_responses
-from tests.fakes.frames import Frame, frames_of, unframed
-from tests.fakes.reply import Event, dumps
+from tests.fakes.frames import Frame, frames_of, lacking, unframed
 from tests.fakes.steps import Json
+from tests.fakes.texts import dumps
+from tests.fakes.wire import Event
 
 _NO_TYPE = "no_content_type"
 _WRONG_TYPE = "wrong_content_type"
@@ -73,7 +74,7 @@ _WHOLE: Mapping[str, Mapping[str, Callable[[Json], Json]]] = {
     "chat": damage_chat.WHOLE,
     "messages": damage_messages.WHOLE,
     "responses": damage_responses.WHOLE,
-    "embeddings": {"no_usage": lambda whole: {k: v for k, v in whole.items() if k != "usage"}},
+    "embeddings": {"no_usage": lacking("usage")},
 }
 _ANY = (ERROR_IN_200, _WRONG_TYPE, _NO_TYPE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 
-from tests.fakes.frames import Frame
+from tests.fakes.frames import Frame, each, lacking
 from tests.fakes.steps import Json
 
 
@@ -19,16 +19,6 @@ def _each_call(change: Callable[[Json], object]) -> Callable[[list[Frame]], list
         for frame in frames:
             for call in _calls(frame):
                 change(call)
-        return frames
-
-    return damage
-
-
-def _each_chunk(change: Callable[[Json], object]) -> Callable[[list[Frame]], list[Frame]]:
-    def damage(frames: list[Frame]) -> list[Frame]:
-        for frame in frames:
-            if frame.data is not None:
-                change(frame.data)
         return frames
 
     return damage
@@ -73,7 +63,7 @@ def _choices(value: list[Json] | None, at: int) -> Callable[[list[Frame]], list[
 
 def _no_usage(frames: list[Frame]) -> list[Frame]:
     kept = [frame for frame in frames if frame.data is None or frame.data["choices"]]
-    return _each_chunk(lambda chunk: chunk.pop("usage", None))(kept)
+    return each(lambda chunk: chunk.pop("usage", None))(kept)
 
 
 def _usage_in_finish(frames: list[Frame]) -> list[Frame]:
@@ -97,7 +87,7 @@ def _finish_missing(frames: list[Frame]) -> list[Frame]:
             if choice["finish_reason"] is None:
                 del choice["finish_reason"]
 
-    return _each_chunk(change)(frames)
+    return each(change)(frames)
 
 
 def _role_repeated(frames: list[Frame]) -> list[Frame]:
@@ -105,7 +95,7 @@ def _role_repeated(frames: list[Frame]) -> list[Frame]:
         for choice in chunk.get("choices") or []:
             choice["delta"]["role"] = "assistant"
 
-    return _each_chunk(change)(frames)
+    return each(change)(frames)
 
 
 STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
@@ -114,8 +104,8 @@ STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
     "no_index": _each_call(lambda call: call.pop("index")),
     "id_repeated": _id_repeated,
     "arguments_object": _arguments_object,
-    "no_id": _each_chunk(lambda chunk: chunk.pop("id")),
-    "no_created": _each_chunk(lambda chunk: chunk.pop("created")),
+    "no_id": each(lambda chunk: chunk.pop("id")),
+    "no_created": each(lambda chunk: chunk.pop("created")),
     "choices_null": _choices(None, 1),
     "choices_empty": _choices([], 0),
     "no_usage": _no_usage,
@@ -146,10 +136,6 @@ def _no_call_ids(message: Json) -> None:
         del call["id"]
 
 
-def _without(name: str) -> Callable[[Json], Json]:
-    return lambda whole: {key: value for key, value in whole.items() if key != name}
-
-
 def _finish_null(whole: Json) -> Json:
     for choice in whole["choices"]:
         choice["finish_reason"] = None
@@ -160,9 +146,9 @@ WHOLE: Mapping[str, Callable[[Json], Json]] = {
     "arguments_object": _each_message(_parsed_arguments),
     "no_call_ids": _each_message(_no_call_ids),
     "content_parts": _each_message(lambda m: m.update(content=[{"type": "text", "text": m["content"]}])),
-    "no_id": _without("id"),
-    "no_created": _without("created"),
-    "no_usage": _without("usage"),
+    "no_id": lacking("id"),
+    "no_created": lacking("created"),
+    "no_usage": lacking("usage"),
     "choices_null": lambda whole: {**whole, "choices": None},
     "choices_empty": lambda whole: {**whole, "choices": []},
     "no_finish": _finish_null,

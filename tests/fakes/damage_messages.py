@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 
-from tests.fakes.frames import Frame, named, nameless, without
+from tests.fakes.frames import Frame, each, lacking, named, nameless, without
 from tests.fakes.steps import Json
 
 
@@ -16,26 +16,10 @@ def _error_unnamed(frames: list[Frame]) -> list[Frame]:
     return [*frames[:at], Frame({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})]
 
 
-def _no_start_usage(frames: list[Frame]) -> list[Frame]:
-    for frame in frames:
-        if frame.data and frame.kind() == "message_start":
-            frame.data["message"].pop("usage", None)
-    return frames
-
-
-def _no_delta_usage(frames: list[Frame]) -> list[Frame]:
-    for frame in frames:
-        if frame.data and frame.kind() == "message_delta":
-            frame.data.pop("usage", None)
-    return frames
-
-
-def _output_only(frames: list[Frame]) -> list[Frame]:
+def _output_only(delta: Json) -> None:
     """``message_delta`` counts the output alone, as older servers do."""
-    for frame in frames:
-        if frame.data and frame.kind() == "message_delta" and "usage" in frame.data:
-            frame.data["usage"] = {"output_tokens": frame.data["usage"]["output_tokens"]}
-    return frames
+    if "usage" in delta:
+        delta["usage"] = {"output_tokens": delta["usage"]["output_tokens"]}
 
 
 def _blocks(frames: list[Frame]) -> tuple[list[Frame], list[list[Frame]], list[Frame]]:
@@ -57,11 +41,9 @@ def _interleaved(frames: list[Frame]) -> list[Frame]:
     return [*head, *(block[0] for block in blocks), *deltas, *(block[-1] for block in blocks), *tail]
 
 
-def _index_gap(frames: list[Frame]) -> list[Frame]:
-    for frame in frames:
-        if frame.data and "index" in frame.data:
-            frame.data["index"] *= 2
-    return frames
+def _doubled_index(event: Json) -> None:
+    if "index" in event:
+        event["index"] *= 2
 
 
 def _input_in_start(frames: list[Frame]) -> list[Frame]:
@@ -113,11 +95,11 @@ STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
     "no_message_delta": without("message_delta"),
     "no_message_stop": without("message_stop"),
     "no_end": without("message_delta", "message_stop"),
-    "no_start_usage": _no_start_usage,
-    "no_delta_usage": _no_delta_usage,
-    "output_usage_only": _output_only,
+    "no_start_usage": each(lambda start: start["message"].pop("usage", None), "message_start"),
+    "no_delta_usage": each(lambda delta: delta.pop("usage", None), "message_delta"),
+    "output_usage_only": each(_output_only, "message_delta"),
     "interleaved": _interleaved,
-    "index_gap": _index_gap,
+    "index_gap": each(_doubled_index),
     "no_block_stop": without("content_block_stop"),
     "input_in_start": _input_in_start,
     "no_empty_delta": _no_empty_delta,
@@ -129,12 +111,8 @@ STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
 }
 
 
-def _without(name: str) -> Callable[[Json], Json]:
-    return lambda whole: {key: value for key, value in whole.items() if key != name}
-
-
 WHOLE: Mapping[str, Callable[[Json], Json]] = {
-    "no_usage": _without("usage"),
+    "no_usage": lacking("usage"),
     "no_stop_reason": lambda whole: {**whole, "stop_reason": None},
     "content_null": lambda whole: {**whole, "content": None},
     "content_empty": lambda whole: {**whole, "content": []},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.fakes.frames import Frame, named, nameless, without
+from tests.fakes.frames import Frame, each, lacking, named, nameless, without
 from tests.fakes.steps import Json
 
 _ENDS = ("response.completed", "response.incomplete")
@@ -15,12 +15,6 @@ _DELTAS = (
     "response.function_call_arguments.delta",
     "response.custom_tool_call_input.delta",
 )
-
-
-def _no_sequence(frames: list[Frame]) -> list[Frame]:
-    for frame in frames:
-        (frame.data or {}).pop("sequence_number", None)
-    return frames
 
 
 def _unknown_event(frames: list[Frame]) -> list[Frame]:
@@ -41,13 +35,8 @@ def _unknown_item(frames: list[Frame]) -> list[Frame]:
 
 
 def _at_end(change: Callable[[Json], object]) -> Callable[[list[Frame]], list[Frame]]:
-    def damage(frames: list[Frame]) -> list[Frame]:
-        for frame in frames:
-            if frame.data and frame.kind() in _ENDS:
-                change(frame.data["response"])
-        return frames
-
-    return damage
+    """Changes the answer that the last event carries."""
+    return each(lambda end: change(end["response"]), *_ENDS)
 
 
 STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
@@ -57,7 +46,7 @@ STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
     "no_item_done": without("response.output_item.done"),
     "no_deltas": without(*_DELTAS),
     "no_completed": without(*_ENDS),
-    "no_sequence": _no_sequence,
+    "no_sequence": each(lambda event: event.pop("sequence_number", None)),
     "no_event_lines": nameless,
     "unknown_event": _unknown_event,
     "unknown_item": _unknown_item,
@@ -67,9 +56,9 @@ STREAMED: Mapping[str, Callable[[list[Frame]], list[Frame]]] = {
 }
 
 WHOLE: Mapping[str, Callable[[Json], Json]] = {
-    "no_usage": lambda whole: {key: value for key, value in whole.items() if key != "usage"},
+    "no_usage": lacking("usage"),
     "output_null": lambda whole: {**whole, "output": None},
     "output_empty": lambda whole: {**whole, "output": []},
-    "no_status": lambda whole: {key: value for key, value in whole.items() if key != "status"},
+    "no_status": lacking("status"),
     "unknown_item": lambda whole: {**whole, "output": [*whole["output"], {"type": "future_item", "id": "fi_1"}]},
 }

@@ -12,8 +12,8 @@ from typing import Any
 from tests.fakes.fields import embeddings_field_unknown
 from tests.fakes.openai_vendor import OpenAIVendor
 from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens, count
-from tests.fakes.reply import Reply
 from tests.fakes.steps import Fail, Json
+from tests.fakes.wire import Reply
 
 DIMENSIONS = 16  # real models have 1536 and more
 MAX_INPUTS = 2048

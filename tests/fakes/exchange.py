@@ -13,8 +13,9 @@ from typing import NoReturn
 from aiohttp import web
 
 from tests.fakes.records import Record
-from tests.fakes.reply import Event, Wire, dumps
 from tests.fakes.steps import Fail, Json
+from tests.fakes.texts import dumps
+from tests.fakes.wire import Event, Wire
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"

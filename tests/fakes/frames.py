@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.fakes.reply import Event, dumps
 from tests.fakes.steps import Json
+from tests.fakes.texts import sse
+from tests.fakes.wire import Event
 
 DONE = b"data: [DONE]\n\n"
 
@@ -40,8 +41,7 @@ def unframed(frames: Sequence[Frame]) -> list[Event]:
     """Writes them again."""
     events = []
     for frame in frames:
-        head = b"" if frame.name is None else f"event: {frame.name}\n".encode()
-        data = DONE if frame.data is None else head + b"data: " + dumps(frame.data) + b"\n\n"
+        data = DONE if frame.data is None else sse(frame.data, frame.name)
         events.append(Event(data, frame.content))
     return events
 
@@ -59,3 +59,20 @@ def nameless(frames: list[Frame]) -> list[Frame]:
 def without(*kinds: str) -> Callable[[list[Frame]], list[Frame]]:
     """Takes out events by type."""
     return lambda frames: [frame for frame in frames if frame.kind() not in kinds]
+
+
+def each(change: Callable[[Json], object], *kinds: str) -> Callable[[list[Frame]], list[Frame]]:
+    """Changes the document of every event, or of those of some types."""
+
+    def damage(frames: list[Frame]) -> list[Frame]:
+        for frame in frames:
+            if frame.data is not None and (not kinds or frame.kind() in kinds):
+                change(frame.data)
+        return frames
+
+    return damage
+
+
+def lacking(name: str) -> Callable[[Json], Json]:
+    """Takes a field out of a whole answer."""
+    return lambda whole: {key: value for key, value in whole.items() if key != name}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tests.fakes.prompt_cache import Block, PrefixMemory
-from tests.fakes.records import Record
-from tests.fakes.reply import CREATED, Event, Reply, Tool, dumps
 from tests.fakes.steps import Fail, Json, StreamError
+from tests.fakes.texts import sse
+from tests.fakes.wire import CREATED, Event, PlainWire, Reply, Tool, message_of
 
 # type and code by status, as the API answers them
 _ERRORS: dict[int, tuple[str, str | None]] = {
@@ -20,16 +20,13 @@ _ERRORS: dict[int, tuple[str, str | None]] = {
 }
 
 
-class OpenAIVendor:
-    """The base of ``Wire`` for each path of the vendor; a dialect adds its shapes. ``signer``: see ``seals``."""
+class OpenAIVendor(PlainWire):
+    """The base of each of the vendor's dialects, which adds its shapes and what it can do beyond this."""
 
     kind = "openai"
     request_id_header = "x-request-id"
     counting_path: str | None = None
     counting_defaults: Json = {}  # noqa: RUF012 - read only, and an attribute of instances in the protocol
-
-    def __init__(self, signer: str = "openai") -> None:
-        self.signer = signer
 
     def key_of(self, headers: Mapping[str, str]) -> str | None:
         """``Authorization: Bearer`` and nothing else."""
@@ -37,47 +34,40 @@ class OpenAIVendor:
         return key if scheme.lower() == "bearer" and key else None
 
     def rule_broken(self, body: Json) -> Fail | None:
-        """None."""
+        """None: there are no rules beyond the fields that must be there."""
         return None
 
-    def resolved(self, body: Json) -> Json:
-        """As it is."""
-        return body
-
-    def forget(self) -> None:
-        """Nothing is kept."""
-
     def blocks(self, body: Json) -> list[Block]:
-        """Nothing."""
+        """An empty prompt."""
         return []
 
     def turns(self, body: Json) -> list[Json]:
-        """None."""
+        """No conversation."""
         return []
 
     def tools(self, body: Json) -> list[Tool]:
-        """None."""
+        """No tools."""
         return []
 
     def forced_tool(self, body: Json) -> Tool | None:
-        """None."""
+        """None: no tool can be forced."""
         return None
 
     def results(self, body: Json) -> list[str]:
-        """None."""
+        """No tool results."""
         return []
 
     def wanted_schema(self, body: Json) -> Json | None:
-        """None."""
+        """None: no schema can be asked for."""
         return None
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """Caching is automatic."""
+        """The cache needs no marks, and what is written to it has one lifetime."""
         read, written = memory.automatic(owner, self.blocks(body))
         return read, written, 0
 
     def stop(self, word: str) -> str:
-        """As it is."""
+        """The word as it was given."""
         return word
 
     def call_id(self, digest: str) -> str:
@@ -85,35 +75,31 @@ class OpenAIVendor:
         return f"call_{digest}"
 
     def events(self, body: Json, reply: Reply) -> list[Event]:
-        """None."""
+        """No events: this path has no streams."""
         return []
 
     def error_body(self, fail: Fail, request_id: str) -> Json:
         """``{"error": {"message", "type", "param", "code"}}``"""
         kind, code = _ERRORS.get(fail.status, ("server_error" if fail.status >= 500 else "api_error", None))
-        message = fail.message or f"The stand-in was told to answer {fail.status}."
-        error = {"message": message, "type": fail.type or kind, "param": fail.param, "code": fail.code or code}
+        error = {
+            "message": message_of(fail),
+            "type": fail.type or kind,
+            "param": fail.param,
+            "code": fail.code or code,
+        }
         return {"error": error}
 
     def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
         """A data line whose object has an ``error``; the stream ends after it without ``[DONE]``."""
-        return b"data: " + dumps({"error": server_error(step)}) + b"\n\n"
+        return sse({"error": server_error(step)})
 
     def stream_error_as_fail(self, step: StreamError) -> Fail:
         """500 with the same inner error."""
         return Fail(500, body={"error": server_error(step)})
 
-    def failed(self, step: StreamError, whole: Json) -> Json | None:
-        """None: an HTTP error is all there is."""
-        return None
-
     def counted(self, tokens: int) -> Json:
-        """Not asked for where there is no counting path."""
+        """Empty, and never asked for: there is no path that counts."""
         return {}
-
-    def beside(self, record: Record) -> Json | Fail | None:
-        """Nothing."""
-        return None
 
     def unknown_model(self, name: str) -> Fail:
         """``model_not_found``"""

@@ -8,9 +8,10 @@ from typing import Any
 from tests.fakes.fields import chat_field_unknown
 from tests.fakes.openai_vendor import OpenAIVendor, token_logprobs
 from tests.fakes.prompt_cache import Block, Tokens
-from tests.fakes.reply import CREATED, Call, Event, Reply, Tool, block_of, dumps, slices, text_of
 from tests.fakes.rules_chat import chat_rules
 from tests.fakes.steps import Fail, Json
+from tests.fakes.texts import block_of, parts_of, slices, sse, text_of
+from tests.fakes.wire import CREATED, Call, Event, Reply, Tool
 
 _STOPS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 
@@ -42,8 +43,7 @@ class OpenAIWire(OpenAIVendor):
         blocks = [block_of("tool", tool) for tool in body.get("tools") or []]
         for message in body["messages"]:
             role, content = str(message.get("role")), message.get("content")
-            parts = content if isinstance(content, list) else [content] if content else []
-            blocks += [block_of(role, part) for part in parts]
+            blocks += [block_of(role, part) for part in parts_of(content)]
             rest = {k: v for k, v in message.items() if k not in ("role", "content") and v}
             blocks += [block_of(role, rest)] if rest else []
         return [Block(block.text) for block in blocks]
@@ -126,9 +126,9 @@ class OpenAIWire(OpenAIVendor):
             for delta, finish, content in _deltas(reply, n):
                 logprobs = _logprobs(body, [delta["content"]]) if delta.get("content") else None
                 choice = {"index": n, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-                events.append(Event(_sse({**head, "choices": [choice], **tail}), content))
+                events.append(Event(sse({**head, "choices": [choice], **tail}), content))
         if asked and reply.usage is not None:
-            events.append(Event(_sse({**head, "choices": [], "usage": reply.usage})))
+            events.append(Event(sse({**head, "choices": [], "usage": reply.usage})))
         return [*events, Event(b"data: [DONE]\n\n")]
 
 
@@ -220,7 +220,3 @@ def _deltas(reply: Reply, n: int) -> Iterator[tuple[Json, str | None, bool]]:
         for piece in slices(call.arguments):
             yield {"tool_calls": [{"index": at, call.kind: {word: piece}}]}, None, True
     yield {}, reply.stop, False
-
-
-def _sse(data: Json) -> bytes:
-    return b"data: " + dumps(data) + b"\n\n"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,23 +11,20 @@ from typing import Literal, Self
 from aiohttp import web
 
 from tests.fakes.anthropic_wire import AnthropicWire
+from tests.fakes.background import HOST, Background, listen
 from tests.fakes.embeddings import EmbeddingsWire
-from tests.fakes.exchange import strip_filled_in
 from tests.fakes.openai_wire import OpenAIWire
 from tests.fakes.records import Record
-from tests.fakes.reply import Wire
 from tests.fakes.responses_wire import ResponsesWire
 from tests.fakes.server import StandIn
 from tests.fakes.steps import Step
+from tests.fakes.wire import Wire
 
-HOST = "127.0.0.1"
-MAX_BODY_BYTES = 64 * 1024 * 1024
 Kind = Literal["openai", "anthropic"]
 
 
 def wires_of(kind: Kind, signer: str | None = None) -> list[Wire]:
     """The dialects of a vendor, the main one first. ``signer``: whose seals its reasoning carries."""
-    signer = signer or kind
     if kind == "anthropic":
         return [AnthropicWire(signer)]
     return [OpenAIWire(signer), ResponsesWire(signer), EmbeddingsWire(signer)]
@@ -40,21 +35,6 @@ def unused_port() -> int:
     with socket.socket() as sock:
         sock.bind((HOST, 0))
         return int(sock.getsockname()[1])
-
-
-async def listen(
-    stand_in: StandIn, port: int, routes: Sequence[web.AbstractRouteDef] = ()
-) -> tuple[web.AppRunner, int]:
-    """Serve on ``port`` (0: any free one); returns what to clean up and the port."""
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.add_routes([*routes, web.route("*", "/{path:.*}", stand_in.handle)])
-    app.on_response_prepare.append(strip_filled_in)
-    # cancelled handlers are how a stand-in sees its caller go away in the middle of a stream
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, HOST, port, reuse_address=True)
-    await site.start()
-    return runner, int(runner.addresses[0][1])
 
 
 class Provider:
@@ -97,9 +77,7 @@ class Provider:
             strict=strict,
             served_by=served_by,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop: asyncio.Event | None = None
+        self._background = Background(self._listen, self.name)
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,36 +93,15 @@ class Provider:
 
     def start(self) -> None:
         """Listen; a second start, after a stop, takes the same port again."""
-        ready = threading.Event()
-        failed: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, args=(ready, failed), daemon=True, name=self.name)
-        self._thread.start()
-        ready.wait()
-        if failed:
-            raise failed[0]
+        self._background.start()
 
     def stop(self) -> None:
         """Close the port; whatever hangs is cut off."""
-        if self._loop and self._stop and self._thread:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-        self._loop = self._stop = self._thread = None
+        self._background.stop()
 
-    def _run(self, ready: threading.Event, failed: list[BaseException]) -> None:
-        async def serve() -> None:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            stop = self._stop
-            try:
-                runner, self.port = await listen(self._stand_in, self.port)
-            except OSError as error:
-                failed.append(error)
-                return
-            finally:
-                ready.set()
-            await stop.wait()
-            await runner.cleanup()
-
-        asyncio.run(serve())
+    async def _listen(self) -> web.AppRunner:
+        runner, self.port = await listen(self._stand_in.routes(), self.port)
+        return runner
 
     @property
     def origin(self) -> str:
@@ -190,9 +147,7 @@ class Provider:
 
     def release(self, event: str = "go") -> None:
         """Let the stream go on that waits at ``Wait(event)``."""
-        if self._loop is None:
-            raise RuntimeError("the stand-in is not running")
-        self._loop.call_soon_threadsafe(self._stand_in.release, event)
+        self._background.call(self._stand_in.release, event)
 
     def wait_for(self, condition: Callable[[Provider], bool], timeout_s: float = 5.0) -> None:
         """Block until the condition holds, e.g. ``p.wait_for(lambda p: p.requests[0].aborted)``."""

@@ -6,164 +6,20 @@ same text, directly or through a router.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from dataclasses import replace
+from typing import Any
 
-from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens, count, prompt_tokens
-from tests.fakes.records import Record
-from tests.fakes.steps import Answer, Fail, Json, StreamError, ToolCall
+from tests.fakes.prompt_cache import PrefixMemory, Tokens, count, prompt_tokens
+from tests.fakes.steps import Answer, Json, ToolCall
+from tests.fakes.texts import digest, words
+from tests.fakes.wire import Call, Reply, Tool, Wire
 
-CREATED = 1_767_225_600  # 2026-01-01T00:00:00Z, in seconds: a constant, so objects compare equal
+__all__ = ["Wire", "compose", "sample", "sample_arguments"]
+
 ECHO_CHARS = 200
-
-
-@dataclass(frozen=True)
-class Event:
-    """One write of a stream; ``content`` when it carries something that the model produced."""
-
-    data: bytes
-    content: bool = False
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool that a request declares and that its caller runs; ``custom`` ones take a text, not JSON."""
-
-    name: str
-    schema: Mapping[str, Any] = field(default_factory=dict)
-    kind: Literal["function", "custom"] = "function"
-    namespace: str | None = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """A tool call with its id settled and its arguments as text."""
-
-    id: str
-    name: str
-    arguments: str
-    kind: Literal["function", "custom"] = "function"
-    namespace: str | None = None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the model "said", before a dialect writes it down."""
-
-    seed: str
-    model: str
-    answer: Answer
-    text: str | None
-    pieces: Sequence[str]
-    calls: Sequence[Call]
-    stop: str
-    tokens: Tokens
-    usage: Json | None  # in the dialect's own shape; None: not reported
-
-
-class Wire(Protocol):
-    """One dialect of a vendor. Shapes follow the vendor's SDK, whose strict mode checks them.
-
-    ``counting_path``: where tokens are counted, with ``counting_defaults`` for the fields that it does not need.
-    """
-
-    kind: str
-    dialect: str
-    inference_path: str
-    counting_path: str | None
-    counting_defaults: Json
-    request_id_header: str
-
-    def key_of(self, headers: Mapping[str, str]) -> str | None:
-        """The API key of a request, or None."""
-
-    def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """What the vendor refuses before any model runs: the fields that must be there."""
-
-    def rule_broken(self, body: Json) -> Fail | None:
-        """The first rule of the vendor's that the request breaks: roles, pairs of tool calls, ids, signatures."""
-
-    def field_unknown(self, body: Json) -> Fail | None:
-        """The refusal of the first field, at any depth that is looked at, that the vendor's SDK does not know."""
-
-    def resolved(self, body: Json) -> Json:
-        """The request with what the vendor keeps for the caller in its place."""
-
-    def forget(self) -> None:
-        """Drop what was kept."""
-
-    def blocks(self, body: Json) -> list[Block]:
-        """The prompt in cache order."""
-
-    def wanted_schema(self, body: Json) -> Json | None:
-        """The JSON schema that the answer must follow; ``{}`` for any JSON object, None for text."""
-
-    def turns(self, body: Json) -> list[Json]:
-        """The conversation as ``{"role", "content"}``."""
-
-    def tools(self, body: Json) -> list[Tool]:
-        """The tools that the caller runs, in order."""
-
-    def forced_tool(self, body: Json) -> Tool | None:
-        """The tool that the request forces."""
-
-    def results(self, body: Json) -> list[str]:
-        """The texts of all tool results in the conversation, in order."""
-
-    def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """(read, written for 5 min, written for 1 h) tokens."""
-
-    def usage(self, tokens: Tokens) -> Json:
-        """The usage object."""
-
-    def stop(self, word: str) -> str:
-        """The dialect's word for why the model stopped."""
-
-    def call_id(self, digest: str) -> str:
-        """A tool call id in the vendor's style."""
-
-    def unary(self, body: Json, reply: Reply) -> Json:
-        """The whole answer as one object."""
-
-    def events(self, body: Json, reply: Reply) -> list[Event]:
-        """The same answer as the events of a stream, terminator included."""
-
-    def error_body(self, fail: Fail, request_id: str) -> Json:
-        """The vendor's error envelope."""
-
-    def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
-        """The vendor's error inside a stream, after the events that were sent."""
-
-    def failed(self, step: StreamError, whole: Json) -> Json | None:
-        """The same in a whole answer, where the dialect has a word for it."""
-
-    def stream_error_as_fail(self, step: StreamError) -> Fail:
-        """The same error where nothing is streamed."""
-
-    def counted(self, tokens: int) -> Json:
-        """The answer of the counting path."""
-
-    def beside(self, record: Record) -> Json | Fail | None:
-        """The answer of any other path of the dialect; None: it has no such path."""
-
-    def unknown_model(self, name: str) -> Fail:
-        """The vendor's 404 for a model."""
-
-    def unknown_path(self, method: str, path: str) -> Fail:
-        """The vendor's 404 for a path."""
-
-    def ping(self) -> bytes:
-        """A keep-alive."""
-
-    def models(self, ids: Sequence[str]) -> Json:
-        """The list of models."""
-
-    def model(self, model_id: str) -> Json:
-        """One entry of that list."""
+"""How much of what the user asked is repeated in an answer."""
 
 
 def compose(wire: Wire, body: Json, answer: Answer, memory: PrefixMemory | None, owner: str) -> Reply:
@@ -272,42 +128,6 @@ def _asked(wire: Wire, body: Json) -> str:
     return "nothing"
 
 
-def text_of(value: Any) -> str:
-    """What a tool result says, whatever shape its client has put it into."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "\n".join(filter(None, (text_of(part) for part in value)))
-    if isinstance(value, Mapping):
-        named = [value[name] for name in ("text", "content", "output", "stdout", "stderr") if value.get(name)]
-        return text_of(named) if named else json.dumps(value)
-    return str(value)
-
-
-def block_of(role: str, part: Any) -> Block:
-    """A piece of a prompt as text. The mark is not part of it: moving a mark keeps the prefix."""
-    if isinstance(part, str):
-        return Block(f"{role}:{part}")
-    mark = part.get("cache_control") if isinstance(part, dict) else None
-    bare = {k: v for k, v in part.items() if k != "cache_control"} if isinstance(part, dict) else part
-    plain = isinstance(bare, dict) and bare.get("type") == "text" and set(bare) == {"type", "text"}
-    text = bare["text"] if plain else json.dumps(bare, sort_keys=True, separators=(",", ":"))
-    return Block(f"{role}:{text}", ("1h" if mark.get("ttl") == "1h" else "5m") if mark else None)
-
-
-def words(text: str) -> list[str]:
-    """Deltas of a text: word by word, joined again they are the text."""
-    return re.findall(r"\s*\S+(?:\s+$)?|\s+$", text)
-
-
-def slices(text: str, parts: int = 3) -> list[str]:
-    """A text in about so many pieces, for tool arguments that arrive bit by bit."""
-    width = max(1, -(-len(text) // parts))
-    return [text[at : at + width] for at in range(0, len(text), width)]
-
-
 def sample(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
     """A small value that fits a JSON schema, always the same one."""
     root = schema if root is None else root
@@ -336,11 +156,6 @@ def sample_arguments(tool: Tool) -> Mapping[str, Any] | str:
     return "text" if tool.kind == "custom" else sample(tool.schema or {"type": "object"})
 
 
-def dumps(data: Any) -> bytes:
-    """Compact JSON as the vendors write it: UTF-8, not escaped."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def _as_text(arguments: Mapping[str, Any] | str) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
@@ -350,8 +165,3 @@ def _as_input(arguments: Mapping[str, Any] | str) -> str:
     values = [] if isinstance(arguments, str) else list(arguments.values())
     only = values[0] if len(values) == 1 else arguments
     return only if isinstance(only, str) else json.dumps(arguments)
-
-
-def digest(*parts: str) -> str:
-    """A short name for some texts, always the same one."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]

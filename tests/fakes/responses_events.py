@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.fakes.openai_vendor import token_logprobs
-from tests.fakes.reply import Reply, slices
 from tests.fakes.steps import Json
+from tests.fakes.texts import slices
+from tests.fakes.wire import Reply
 
 Numbered = tuple[Json, bool]
 """An event without its sequence number, and whether it carries content."""

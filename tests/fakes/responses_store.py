@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fakes.records import Record
-from tests.fakes.reply import digest, dumps
 from tests.fakes.steps import Fail, Json
+from tests.fakes.texts import digest, dumps
 
 
 def input_items(given: Any) -> list[Json]:

@@ -10,12 +10,13 @@ from tests.fakes.fields import responses_field_unknown
 from tests.fakes.openai_vendor import OpenAIVendor, server_error, token_logprobs
 from tests.fakes.prompt_cache import Block, Tokens, count
 from tests.fakes.records import Record
-from tests.fakes.reply import CREATED, Call, Event, Reply, Tool, block_of, dumps, text_of
 from tests.fakes.responses_events import item_events
 from tests.fakes.responses_store import ResponseStore, input_items
 from tests.fakes.rules_responses import responses_rules
 from tests.fakes.seals import seal
 from tests.fakes.steps import Fail, Json, StreamError
+from tests.fakes.texts import block_of, parts_of, sse, text_of
+from tests.fakes.wire import CREATED, Call, Event, Reply, Tool
 
 PATH = "/v1/responses"
 _STOPS = {
@@ -50,7 +51,7 @@ class ResponsesWire(OpenAIVendor):
     counting_path: str | None = f"{PATH}/input_tokens"
     counting_defaults: Json = {"model": "counted", "input": ""}  # noqa: RUF012 - read only
 
-    def __init__(self, signer: str = "openai") -> None:
+    def __init__(self, signer: str | None = None) -> None:
         super().__init__(signer)
         self.store = ResponseStore()
 
@@ -99,7 +100,7 @@ class ResponsesWire(OpenAIVendor):
         for item in input_items(body.get("input")):
             content = item.get("content")
             if "role" in item and isinstance(content, str | list):
-                parts += [(item["role"], part) for part in (content if isinstance(content, list) else [content])]
+                parts += [(item["role"], part) for part in parts_of(content)]
             else:
                 parts.append(("item", {k: v for k, v in item.items() if k not in ("id", "status")}))
         return [Block(block_of(role, _plain(part)).text) for role, part in parts]
@@ -172,24 +173,20 @@ class ResponsesWire(OpenAIVendor):
         for index, item in enumerate(whole["output"]):
             plain += item_events(item, index, reply, _alternatives(body))
         plain.append(({"type": f"response.{whole['status']}", "response": whole}, False))
-        return [Event(_sse(data, number), content) for number, (data, content) in enumerate(plain)]
+        return [Event(_event(data, number), content) for number, (data, content) in enumerate(plain)]
 
     def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
         """``event: error`` with flat fields, or ``response.failed`` with the answer as far as it got."""
         error = server_error(step)
         if step.how == "failed" and sent:
             begun = _document(sent[0])["response"]
-            return _sse({"type": "response.failed", "response": {**begun, **_failure(step)}}, len(sent))
+            return _event({"type": "response.failed", "response": {**begun, **_failure(step)}}, len(sent))
         flat = {"code": error["code"] or error["type"], "message": error["message"], "param": error["param"]}
-        return _sse({"type": "error", **flat}, len(sent))
+        return _event({"type": "error", **flat}, len(sent))
 
     def failed(self, step: StreamError, whole: Json) -> Json | None:
         """``status: failed`` in a 200, when the step asks for that."""
         return {**whole, **_failure(step)} if step.how == "failed" else None
-
-    def ping(self) -> bytes:
-        """A comment."""
-        return b": keep-alive\n\n"
 
     def counted(self, tokens: int) -> Json:
         """``{"object": "response.input_tokens", "input_tokens"}``"""
@@ -322,6 +319,6 @@ def _document(event: Event) -> Json:
     return document
 
 
-def _sse(data: Json, number: int) -> bytes:
-    numbered = {"type": data["type"], "sequence_number": number, **data}
-    return f"event: {data['type']}\ndata: ".encode() + dumps(numbered) + b"\n\n"
+def _event(data: Json, number: int) -> bytes:
+    """An event with its place in the stream."""
+    return sse({"type": data["type"], "sequence_number": number, **data}, str(data["type"]))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.fakes.rules_numbers import is_outside
 from tests.fakes.steps import Fail, Json
 
 MAX_CALL_ID = 40
@@ -41,8 +42,7 @@ def _options(body: Json) -> Iterator[Fail]:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         yield _fault(message, "max_tokens")
     for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1), ("n", 1, 128), ("max_tokens", 1, 10**9)):
-        value = body.get(name)
-        if value is not None and not (isinstance(value, int | float) and low <= value <= high):
+        if is_outside(body.get(name), low, high):
             yield _fault(f"Invalid '{name}': expected a value from {low} to {high}.", name)
     if isinstance(body.get("stop"), list) and len(body["stop"]) > 4:
         yield _fault("Invalid 'stop': array too long. Expected an array with maximum length 4.", "stop")

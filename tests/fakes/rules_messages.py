@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.fakes.rules_numbers import is_outside
 from tests.fakes.seals import unseal
 from tests.fakes.steps import Fail, Json
 
@@ -38,8 +39,7 @@ def _options(body: Json) -> Iterator[str]:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         yield "max_tokens: Input should be greater than or equal to 1"
     for name in ("temperature", "top_p"):
-        value = body.get(name)
-        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+        if is_outside(body.get(name), 0, 1):
             yield f"{name}: range: 0..1"
     if any(not str(stop).strip() for stop in body.get("stop_sequences") or []):
         yield "stop_sequences: each stop sequence must contain non-whitespace"

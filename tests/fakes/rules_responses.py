@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from tests.fakes.rules_numbers import is_outside
 from tests.fakes.seals import unseal
 from tests.fakes.steps import Fail, Json
 
@@ -44,8 +45,7 @@ def _options(body: Json) -> Iterator[Fail]:
         below = f"integer below minimum value. Expected a value >= {MIN_OUTPUT_TOKENS}, but got {limit} instead."
         yield _fault(f"Invalid 'max_output_tokens': {below}", "max_output_tokens", "integer_below_min_value")
     for name, high in (("temperature", 2), ("top_p", 1)):
-        value = body.get(name)
-        if value is not None and not (isinstance(value, int | float) and 0 <= value <= high):
+        if is_outside(body.get(name), 0, high):
             yield _fault(f"Invalid '{name}': expected a value from 0 to {high}.", name)
     choice = body.get("tool_choice")
     if choice not in (None, "auto", "none") and not body.get("tools"):

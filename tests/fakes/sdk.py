@@ -10,17 +10,22 @@ import openai
 
 from tests.fakes.provider import Provider
 
+_STRICT: dict[str, Any] = {
+    "api_key": "sk-a",
+    "max_retries": 0,
+    "timeout": 10,
+    "_strict_response_validation": True,
+}
+
 
 def openai_of(provider: Provider, **given: Any) -> openai.OpenAI:
-    """Validates every field of an answer and does not retry."""
-    given = {"api_key": "sk-a", "max_retries": 0, "timeout": 10, **given}
-    return openai.OpenAI(base_url=provider.base_url, _strict_response_validation=True, **given)
+    """A client that validates every field of an answer and does not retry."""
+    return openai.OpenAI(base_url=provider.base_url, **{**_STRICT, **given})
 
 
 def anthropic_of(provider: Provider, **given: Any) -> anthropic.Anthropic:
-    """The same for the other vendor."""
-    given = {"api_key": "sk-a", "max_retries": 0, "timeout": 10, **given}
-    return anthropic.Anthropic(base_url=provider.base_url, _strict_response_validation=True, **given)
+    """The same of the other vendor."""
+    return anthropic.Anthropic(base_url=provider.base_url, **{**_STRICT, **given})
 
 
 def post(provider: Provider, path: str, body: Any, *, key: str = "sk-a") -> httpx2.Response:

@@ -15,8 +15,9 @@ from tests.fakes.acts import Act
 from tests.fakes.exchange import Dropped, Exchange
 from tests.fakes.prompt_cache import PrefixMemory, prompt_tokens
 from tests.fakes.records import Record
-from tests.fakes.reply import Reply, Wire, compose
+from tests.fakes.reply import compose
 from tests.fakes.steps import PLAIN, Agent, Answer, Fail, Json, Step
+from tests.fakes.wire import Reply, Wire
 
 WAIT_LIMIT_S = 30.0  # a gate that a test forgot to open
 
@@ -59,6 +60,10 @@ class StandIn:
     def release(self, name: str) -> None:
         """Open a gate; a release before the wait counts. Call it on the server's loop."""
         self._gates.setdefault(name, asyncio.Event()).set()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every path goes to one handler, which answers those that the vendor does not have too."""
+        return [web.route("*", "/{path:.*}", self.handle)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Every path of the vendor's API."""

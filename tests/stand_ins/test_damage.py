@@ -11,8 +11,8 @@ import pytest
 from tests.fakes import Answer, Damaged, Provider, ToolCall
 from tests.fakes.damage import KINDS, SAFE
 from tests.fakes.frames import Frame, frames_of
-from tests.fakes.reply import Event
 from tests.fakes.sdk import anthropic_of, openai_of, post
+from tests.fakes.wire import Event
 
 CALLS = [ToolCall("weather", {"city": "Oslo", "days": 3}), ToolCall("clock", {})]
 ANSWER = Answer(text="one two", tool_calls=CALLS)

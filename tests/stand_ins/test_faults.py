@@ -14,8 +14,8 @@ import pytest
 
 from tests.fakes import Cut, Fail, Garbage, Hang, Provider, Raw, StreamError, unused_port
 from tests.fakes.acts import split, torn
-from tests.fakes.reply import Event
 from tests.fakes.sdk import openai_of
+from tests.fakes.wire import Event
 from tests.stand_ins.asking import ASK, bare, chat, chat_chunks, say, say_streamed
 
 
