@@ -42,7 +42,7 @@ class Counted:
 
     def _see(self, operation: str, payload: dict[str, Any]) -> str:
         if operation in ("PutItem", "UpdateItem") and payload["TableName"] == self.house.tables[0]:
-            sk: str = payload.get("Item", payload.get("Key"))["sk"]["S"]
+            sk: str = (payload.get("Item") or payload["Key"])["sk"]["S"]
             self.writes.append(f"{operation} {sk.partition('#')[0]}")
         return "pass"
 
