@@ -1,6 +1,6 @@
-"""What the router adds: direct calls, a proxy that does nothing, and the router, in turns within one run.
+"""What the router adds to a call: direct calls, a proxy that does nothing, and the router, in turns.
 
-Machines drift, so look at the differences and ratios of one run, never at figures of two runs.
+Machines get slower and quicker, so compare figures of one run only, never those of two.
 """
 
 import argparse
@@ -72,7 +72,7 @@ async def one_call(
 
 
 async def in_turns(targets: Mapping[str, str], rounds: int, *, stream: bool) -> dict[str, list[Sample]]:
-    """Each target once a round, so that whatever drifts drifts for all of them."""
+    """Calls each target once a round, so that a machine that gets slower does so for all of them."""
     samples: dict[str, list[Sample]] = {name: [] for name in targets}
     async with aiohttp.ClientSession() as http:
         for i in range(-20, rounds):

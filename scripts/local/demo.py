@@ -1,6 +1,6 @@
 """Warmroute on this machine, from an empty store to checked books, with provider stand-ins instead of keys.
 
-Starts an embedded AWS, five provider stand-ins and the router, uses the swapped clients as a program would,
+Starts an embedded AWS, six provider stand-ins and the router, uses the swapped clients as a program would,
 then reads back from the tables what happened and checks that all of it agrees. Exit status 0 when it does.
 """
 
@@ -20,7 +20,7 @@ EXAMPLES = """examples:
 """
 
 FAULTS = (DemoFault, RuntimeError, StoreError, OSError)
-"""What can keep the demo from its end: a part that does not start or answer, or an answer that is wrong."""
+"""What ends the demo early: a part that does not start or does not answer, or an answer that is wrong."""
 
 
 def main() -> int:

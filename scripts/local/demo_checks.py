@@ -89,7 +89,7 @@ def _written_so(trail: Trail) -> list[tuple[Any, ...]]:
 
 
 def _spoke_each_dialect(stage: Stage, told: Readback) -> Check:
-    """By the stand-ins' own records, whatever the callers spoke; each translated request left one option out."""
+    """The stand-ins' own records show only their dialect, and each translated request left one option out."""
     foreign = [f for f in told.attempts if f.origin.dialect != SPOKEN[stage.providers[f.provider].kind].dialect]
     paths = {(p.kind, call.path) for p in stage.providers.values() for call in p.calls}
     holds = paths == {(kind, spoken.path) for kind, spoken in SPOKEN.items()}
@@ -100,7 +100,7 @@ def _spoke_each_dialect(stage: Stage, told: Readback) -> Check:
 
 
 def _same_money(calls: Iterable[Call], told: Readback) -> Check:
-    # A refused call was told no cost, for it had none.
+    # A refused call made no attempt, so its receipt names no cost.
     receipts = total(call.receipt.cost_usd for call in calls if call.receipt.attempts)
     providers = sum((spend.cost_usd for spend in told.spend.values()), ZERO)
     sums = (receipts, total(fact.cost_usd for fact in told.attempts), told.spend_all.cost_usd, providers)
@@ -114,7 +114,7 @@ def session_totals(session: Session) -> dict[str, int | Decimal]:
 
 
 def read_totals(document: Any) -> dict[str, int | Decimal]:
-    """The same from the router's answer, whose money is decimal text."""
+    """The same figures from the router's answer, in which money is decimal text."""
     return {name: usd(document[name]) if name.endswith("_usd") else int(document[name]) for name in TOTALS}
 
 
@@ -143,7 +143,7 @@ def _same_routes(told: Readback) -> Check:
 
 
 def _kept_warm(told: Readback) -> Check:
-    """The first turn fell back; the others had its route first in their stored decision, and used no other."""
+    """The first turn fell back, and the others put the route that served it first and used no other."""
     first, *others = [trail for trail in told.trails.values() if trail.inference.origin.session]
     hot = [fact.route for fact in first.attempts if fact.ok]
     held = [[f.route for f in trail.attempts] == hot == trail.decision["order"][:1] for trail in others]
@@ -154,7 +154,7 @@ def _kept_warm(told: Readback) -> Check:
 
 
 def _kept_budget(told: Readback) -> Check:
-    """The spend before each call to the provider was below the limit; the limit is reached; then it is out."""
+    """Before each call to the provider its spend was below the limit; once it was not, no call went there."""
     [budget] = told.budgets
     spent, below = ZERO, True
     for fact in (fact for fact in told.attempts if fact.provider == budget.provider):

@@ -1,4 +1,4 @@
-"""What the tables say about the demo's calls. Every number that the demo prints comes from here."""
+"""What the tables say about the demo's calls: every number that the demo prints comes from here."""
 
 import asyncio
 import json

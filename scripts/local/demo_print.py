@@ -1,4 +1,4 @@
-"""The demo's output: calm, at most 100 columns wide, whole at 80, and plain where there is no terminal."""
+"""The demo's output: at most 100 columns wide, complete at 80, and plain text where there is no terminal."""
 
 import io
 import os
@@ -43,7 +43,7 @@ ATTEMPT_COLUMNS = (
     "tokens in/\nread/out#",
     "cost\n$#",
 )
-"""`in` is all input, `read` what of it came from a prompt cache."""
+"""`in` is all input, `read` the part of it that came from a prompt cache. A # marks a column of numbers."""
 
 
 class Pages:
@@ -84,7 +84,7 @@ class Pages:
         self.console.print(markup)
 
     def swap(self) -> None:
-        """A user's code."""
+        """The lines of a program that change."""
         self.say("\n[bold]The whole change in a program[/]")
         for code, comment in SWAP:
             line = Text.assemble("  ", (f"{code:<50}", "cyan"), (f"# {comment}", "dim"))
@@ -134,7 +134,7 @@ class Pages:
         self.console.print(Padding(grid, (0, 0, 0, INDENT), expand=False))
 
     def _grid(self, *columns: str) -> Table:
-        """Without lines. Only a first column may wrap, which it has to on 80 columns."""
+        """A table without lines. Only its first column may wrap, which it has to where there are 80 columns."""
         gap = 2 if self.console.width >= MAX_WIDTH else 1
         grid = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
         for n, column in enumerate(columns):

@@ -26,7 +26,7 @@ def _rehearse(provider: Provider) -> None:
 
 
 def tools_openai(client: OpenAI, provider: Provider) -> Answers:
-    """Unary. DemoFault when the tool call or the end of it is not what the model said."""
+    """With whole answers. DemoFault when the tool call or the final answer is not what the model said."""
     _rehearse(provider)
     tool: Any = {"type": "function", "function": {"name": "temperature", "parameters": SCHEMA}}
     asked = client.chat.completions.create(model="chat", messages=[QUESTION], tools=[tool])  # type: ignore[list-item]
@@ -43,7 +43,7 @@ def tools_openai(client: OpenAI, provider: Provider) -> Answers:
 
 
 async def tools_anthropic(provider: Provider) -> Answers:
-    """Streamed. DemoFault as above."""
+    """With streams. DemoFault when the tool call or the final answer is not what the model said."""
     _rehearse(provider)
     tool: Any = {"name": "temperature", "input_schema": SCHEMA}
     question: Any = QUESTION
@@ -82,7 +82,7 @@ def _check(name: str, arguments: object) -> None:
 
 
 def _check_received(provider: Provider, call_id: str, field: str, found: str) -> None:
-    """The provider's side: its own id came back to it, with the tool's result."""
+    """DemoFault unless the provider got its own id back, with the tool's result."""
     body = json.dumps(provider.calls[-1].body)
     if f'"{field}": "{call_id}"' not in body or found not in body:
         raise DemoFault(f"the tool's result did not reach {provider.name} as it was sent")

@@ -13,7 +13,7 @@ from route.config.file import BudgetConfig
 
 
 def show_views(pages: Pages, told: Readback) -> None:
-    """All three."""
+    """Prints the three views."""
     pages.table(
         "Route statistics",
         f"What every router decides by: the snapshot that the rollup wrote, as of {iso(told.snapshot.as_of)}. "

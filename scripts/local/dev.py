@@ -39,7 +39,7 @@ then, as an application:
   WARMROUTE_URL=http://127.0.0.1:8787 WARMROUTE_API_KEY=sk-alice python app.py
 """
 LAG_MS = 250
-"""The embedded store's indexes are never late; this only leaves time for a write that is under way."""
+"""The embedded store's indexes are never behind; this leaves time for a write that is under way."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -135,12 +135,12 @@ async def _prepare(store: Store, keys: Sequence[ApiKey]) -> None:
         raise RuntimeError(f"no DynamoDB answers there: {type(error).__name__}: {error}") from error
     for key in keys:
         await store.views.put_api_key(key)
-    # What an earlier router wrote into this store, and no pass has counted yet, steers the first request already.
+    # What an earlier router wrote into this store counts from the first request on.
     await run_pass(store, now=now_ms(), lag_ms=0)
 
 
 async def _announce(server: uvicorn.Server, port: int) -> None:
-    """One line once it serves: other programs wait for it."""
+    """Prints one line once the router serves, for other programs to wait for."""
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for this
         await asyncio.sleep(0.01)
     print(f"ready http://127.0.0.1:{port}", flush=True)

@@ -1,4 +1,4 @@
-"""The rollup by hand: one pass, or whole days rebuilt, with the same code as the scheduled function."""
+"""The rollup by hand: one pass, or whole days derived anew, by the same code as the scheduled function."""
 
 import argparse
 import asyncio
@@ -54,7 +54,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="scripts/rollup",
-        description="New facts into views, now.",
+        description="Counts new facts into the views, now.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -82,7 +82,7 @@ def _day(text: str) -> str:
 
 
 async def run(args: argparse.Namespace, console: Console, clock: Callable[[], int] = now_ms) -> None:
-    """Does it and prints what was done. Incomplete, after that, when single items failed."""
+    """Runs the command and prints what was done. Then raises Incomplete if single items have failed."""
     failed: list[Incomplete] = []
     async with open_store(
         args.facts_table, args.views_table, region=args.region, endpoint_url=args.dynamodb_url
@@ -101,7 +101,7 @@ async def run(args: argparse.Namespace, console: Console, clock: Callable[[], in
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The steps of a run. What single items make of one is kept in `failed`, so that the next step is done too."""
+    """The steps of a run. Failures of single items are kept in `failed`, so that the next step is still done."""
 
     store: Store
     args: argparse.Namespace
@@ -126,10 +126,10 @@ class _Work:
 
 
 async def _rebuild(work: _Work, console: Console) -> tuple[ReapReport, RebuildReport]:
-    """The days between two passes: the first brings the watermark up to now, the second the snapshot."""
+    """Derives the days anew between two passes: the first moves the watermark, the second writes the snapshot."""
     store = work.store
     days = whole_days(work.args.from_day, work.args.to_day, work.clock())
-    # Without a mark the views were dropped, and with them what the reaper knew: it begins where the days do.
+    # Without a mark the views were dropped, and how far the reaper had come with them: it begins with the days.
     marked = await store.views.get_view_item(REAPED.key)
     reaped = await work.reap(since=None if marked else f"{days[0]}T00:00")
     await work.run_pass()

@@ -23,7 +23,7 @@ START_TIMEOUT_S = 120
 
 
 class TagReader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags as plain values; nothing here needs what they point to."""
+    """Reads CloudFormation's short tags, such as `!Ref`, as plain values, whatever they point to."""
 
 
 TagReader.add_multi_constructor("!", lambda loader, _suffix, node: getattr(node, "value", None))
@@ -47,7 +47,7 @@ async def create_tables(client: Client, facts: str, views: str) -> None:
         properties = table_properties(logical_id)
         wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
         payload = {"TableName": name} | {k: properties[k] for k in wanted if k in properties}
-        with suppress(ResourceInUse):  # another one was quicker
+        with suppress(ResourceInUse):  # another process was quicker
             await client.send_request(action="CreateTable", payload=payload)
 
 
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen[Any], what: str) -> None:
-    """Until `url` answers anything at all. RuntimeError when the process ends or takes too long."""
+    """Returns once `url` answers anything at all. RuntimeError when the process ends or takes too long."""
     deadline = time.monotonic() + START_TIMEOUT_S
     # Loopback is never behind the proxy that the environment may name.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -42,7 +42,7 @@ class CannotFetch(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One vendor's suite. `core` are the paths of the quick run; `least_passed` guards against empty runs."""
+    """One vendor's suite. `core` are the paths of the quick run; fewer passes than `least_passed` are a fault."""
 
     vendor: str
     extras: str
@@ -51,8 +51,8 @@ class Suite:
     api: tuple[str, ...] = ()
     """The tests of the API's resources that a router answers, run against a real server in strict mode."""
     api_only: str = ""
-    """pytest's `-k` for these: what is stored at the vendor is not the router's, and comes from no stand-in."""
-    left_out: tuple[str, ...] = ("tests/api_resources",)  # needs a mock server
+    """The value of pytest's `-k` for these. Left out is what the vendor stores, which no stand-in answers."""
+    left_out: tuple[str, ...] = ("tests/api_resources",)  # they need a mock server
 
 
 SUITES = {

@@ -1,4 +1,4 @@
-"""Provider stand-ins: real HTTP servers that speak the vendors' exact wire formats and fail on request.
+"""Stand-ins for providers: real HTTP servers that speak the vendors' exact wire formats, and fail on request.
 
 >>> from tests.fakes import Answer, Cut, Fail, Provider
 >>> with Provider("anthropic") as p:

@@ -42,7 +42,7 @@ class Control:
         ]
 
     async def plan(self, request: web.Request) -> web.Response:
-        """Queue steps."""
+        """Queue one step or several."""
         self.stand_in.planned.extend(_steps(await request.text()))
         return _json({"planned": len(self.stand_in.planned)})
 
@@ -52,7 +52,7 @@ class Control:
         return _json({})
 
     async def release(self, request: web.Request) -> web.Response:
-        """Open a gate."""
+        """Open the gate at which a stream waits."""
         text = await request.text()
         name = (json.loads(text) if text else {}).get("event", "go")
         self.stand_in.release(name)
@@ -64,7 +64,7 @@ class Control:
         return _json({})
 
     async def requests(self, request: web.Request) -> web.Response:
-        """Every request so far."""
+        """Report every request so far."""
         return _json([record.as_json() for record in self.stand_in.requests])
 
 

@@ -41,7 +41,7 @@ class Act:
     gate: Callable[[str], Awaitable[None]]
 
     async def play(self, step: Step) -> web.StreamResponse:
-        """Do what the step says."""
+        """Answer as the step says."""
         x = self.exchange
         step = agent_answer(step, x.wire, self.body) if isinstance(step, Agent) else step
         match step:
@@ -158,6 +158,6 @@ def split(events: Sequence[Event], after_chunks: int) -> tuple[list[Event], list
 
 
 def torn(event: Event) -> Event:
-    """The first part of an event, cut inside its JSON."""
+    """The first part of an event, cut off inside its JSON."""
     keep = max(len(event.data) * 2 // 3, event.data.find(b"data: ") + len(b"data: {"))
     return Event(event.data[: min(keep, len(event.data) - 3)], event.content)

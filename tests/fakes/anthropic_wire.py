@@ -16,7 +16,7 @@ from tests.fakes.wire import Event, PlainWire, Reply, Tool, message_of
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _SERVER_TOOLS = ("web_search", "web_fetch", "code_execution", "tool_search", "mcp", "advisor")
 _SILENT = ("signature_delta", "citations_delta")
-_WITHOUT_SAMPLING = "2026-10-21"  # from this API version on they are refused, even at their defaults
+_WITHOUT_SAMPLING = "2026-10-21"  # From this API version on, sampling fields are refused, even at their defaults.
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -63,11 +63,11 @@ class AnthropicWire(PlainWire):
         return None
 
     def rule_broken(self, body: Json) -> Fail | None:
-        """See ``rules_messages``."""
+        """The first rule in ``rules_messages`` that the request breaks."""
         return next(messages_rules(body, self.signer), None)
 
     def field_unknown(self, body: Json) -> Fail | None:
-        """See ``fields``."""
+        """The first field that is not in the SDK, by ``fields``."""
         return messages_field_unknown(body)
 
     def blocks(self, body: Json) -> list[Block]:
@@ -82,16 +82,16 @@ class AnthropicWire(PlainWire):
         return blocks
 
     def wanted_schema(self, body: Json) -> Json | None:
-        """``output_config.format``, or the older ``output_format``."""
+        """The schema in ``output_config.format``, or in the older ``output_format``."""
         wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
         return dict(wanted.get("schema") or {}) if wanted.get("type") == "json_schema" else None
 
     def turns(self, body: Json) -> list[Json]:
-        """``messages``"""
+        """The messages as they are."""
         return list(body["messages"])
 
     def tools(self, body: Json) -> list[Tool]:
-        """Tools that the caller runs and that need not be searched for first."""
+        """The tools that the caller runs and that the model need not search for first."""
         return [
             Tool(tool["name"], tool.get("input_schema") or {})
             for tool in body.get("tools") or []
@@ -100,7 +100,7 @@ class AnthropicWire(PlainWire):
         ]
 
     def forced_tool(self, body: Json) -> Tool | None:
-        """``tool_choice`` of type ``any`` or ``tool``."""
+        """The tool of a ``tool_choice`` whose type is ``any`` or ``tool``."""
         choice = body.get("tool_choice") or {}
         if choice.get("type") not in ("any", "tool"):
             return None
@@ -108,17 +108,17 @@ class AnthropicWire(PlainWire):
         return next(wanted, None)
 
     def results(self, body: Json) -> list[str]:
-        """Blocks of type ``tool_result``."""
+        """The texts of all ``tool_result`` blocks."""
         contents = [m["content"] for m in body["messages"] if isinstance(m.get("content"), list)]
         blocks = [block for content in contents for block in content]
         return [text_of(block.get("content")) for block in blocks if block.get("type") == "tool_result"]
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """Only what ``cache_control`` marks."""
+        """Only what ``cache_control`` marks is read or written."""
         return memory.marked(owner, self.blocks(body))
 
     def usage(self, tokens: Tokens) -> Json:
-        """``input_tokens`` excludes what was read from or written to the cache."""
+        """Counts in which ``input_tokens`` excludes what was read from or written to the cache."""
         usage: Json = {
             "input_tokens": tokens.uncached,
             "cache_creation_input_tokens": tokens.written,
@@ -137,7 +137,7 @@ class AnthropicWire(PlainWire):
         return _STOPS.get(word, word)
 
     def call_id(self, digest: str) -> str:
-        """``toolu_…``"""
+        """An id like ``toolu_…``."""
         return f"toolu_{digest}"
 
     def unary(self, body: Json, reply: Reply) -> Json:
@@ -153,7 +153,7 @@ class AnthropicWire(PlainWire):
         delta: Json = {"type": "message_delta", "delta": _stopping(reply)}
         if reply.usage is not None:
             start["usage"] = {**reply.usage, "output_tokens": 1}
-            # every count again, cumulative: several clients read only this one
+            # Every count stands here again, as several clients read only this event.
             once_only = ("cache_creation", "service_tier")
             delta["usage"] = {k: v for k, v in reply.usage.items() if k not in once_only}
         return [
@@ -172,11 +172,11 @@ class AnthropicWire(PlainWire):
         return {"type": "error", "error": error, "request_id": request_id}
 
     def error_event(self, step: StreamError, request_id: str, sent: Sequence[Event]) -> bytes:
-        """``event: error``; without that line the vendor's SDK would not see it."""
+        """An ``error`` event. Without its ``event:`` line the vendor's SDK would not see it."""
         return _event({"type": "error", "error": _overloaded(step), "request_id": request_id})
 
     def stream_error_as_fail(self, step: StreamError) -> Fail:
-        """529 with the same inner error."""
+        """A 529 with the same inner error."""
         inner = _overloaded(step)
         return Fail(529, str(inner["message"]), str(inner["type"]))
 
@@ -185,15 +185,15 @@ class AnthropicWire(PlainWire):
         return {"input_tokens": tokens}
 
     def unknown_model(self, name: str) -> Fail:
-        """``not_found_error``, with the bare name as the API writes it."""
+        """A ``not_found_error`` with the bare name, as the API writes it."""
         return Fail(404, f"model: {name}")
 
     def unknown_path(self, method: str, path: str) -> Fail:
-        """``not_found_error``"""
+        """A ``not_found_error``."""
         return Fail(404, f"Not found: {method} {path}")
 
     def ping(self) -> bytes:
-        """``event: ping``"""
+        """An event of type ``ping``."""
         return _event({"type": "ping"})
 
     def models(self, ids: Sequence[str]) -> Json:
@@ -225,7 +225,7 @@ def _stopping(reply: Reply) -> Json:
 
 
 def _content(reply: Reply, signer: str) -> list[Json]:
-    """The finished blocks: thinking, text, tool calls."""
+    """The finished blocks: thinking, then text, then tool calls."""
     answer = reply.answer
     blocks: list[Json] = []
     if answer.thinking is not None:

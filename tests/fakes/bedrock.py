@@ -148,7 +148,7 @@ class Bedrock:
 
 
 async def _framed(content: aiohttp.StreamReader, response: web.StreamResponse) -> None:
-    """Each event as a frame. Of one that stops half-way, half a frame."""
+    """Send each event as one frame, and of an event that stops half-way half a frame."""
     rest = b""
     async for part in content.iter_any():
         *events, rest = (rest + part).split(b"\n\n")
@@ -173,7 +173,7 @@ async def _copied(content: aiohttp.StreamReader, response: web.StreamResponse) -
 
 
 async def _passed(request: web.Request, url: str, raw: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """To a stand-in that speaks the vendor's dialect, and back, byte for byte."""
+    """Pass a request to a stand-in that speaks the vendor's dialect, and its answer back, byte for byte."""
     named = {"authorization": "Bearer k", "content-type": "application/json", **headers}
     async with aiohttp.ClientSession() as http, http.post(url, data=raw, headers=named) as answer:
         response = web.StreamResponse(status=answer.status, headers={"content-type": answer.content_type})
@@ -183,7 +183,7 @@ async def _passed(request: web.Request, url: str, raw: bytes, headers: Mapping[s
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> web.Response:
-    """A stand-in's error in AWS's words."""
+    """Say a stand-in's error in AWS's words."""
     raw = await answer.read()
     status = 503 if answer.status == 529 else answer.status
     try:

@@ -32,7 +32,7 @@ def _header(name: str, value: str | bytes) -> bytes:
 
 
 def chunk(event: bytes, padding: str = "abcdefgh") -> bytes:
-    """An event of Anthropic's as InvokeModelWithResponseStream sends it."""
+    """One of Anthropic's events, as InvokeModelWithResponseStream sends it."""
     payload = {"bytes": base64.b64encode(event).decode(), "p": padding}
     headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
     return frame(headers, json.dumps(payload, separators=(",", ":")).encode())

@@ -57,7 +57,7 @@ def fault_in_signature(
 def _faults(
     known: bool, given: str, scope: str, names: Sequence[str], headers: Mapping[str, str]
 ) -> Iterator[str]:
-    """What is wrong before any hash is made."""
+    """What can be seen to be wrong before any hash is made."""
     if not known:
         yield "The security token included in the request is invalid."
     if given != scope:
@@ -73,7 +73,7 @@ def _canonical(target: str, headers: Mapping[str, str], names: Sequence[str], bo
     path, _, query = target.partition("?")
     lines = [
         "POST",
-        quote(path, safe="/-_.~"),  # once more: every service but S3 encodes the path that it was sent
+        quote(path, safe="/-_.~"),  # Every service but S3 encodes the path that it was sent once more.
         "&".join(sorted(query.split("&"))) if query else "",
         *(f"{name}:{' '.join(headers.get(name, '').split())}" for name in names),
         "",

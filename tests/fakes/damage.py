@@ -87,14 +87,14 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Broken:
-    """What is sent: writes, and the content type (None: no such header)."""
+    """What is sent: the writes, and the content type (None means no such header)."""
 
     events: Sequence[Event]
     content_type: str | None
 
 
 def damaged_stream(kind: str, dialect: str, events: Sequence[Event], content_type: str) -> Broken:
-    """A stream. Raises KeyError where the dialect's streams have no such damage."""
+    """A damaged stream. Raises KeyError where the dialect's streams have no such damage."""
     if kind in _BYTES:
         pieces = _BYTES[kind]([event.data for event in events])
         return Broken([Event(piece, content=True) for piece in pieces], content_type)
@@ -105,7 +105,7 @@ def damaged_stream(kind: str, dialect: str, events: Sequence[Event], content_typ
 
 
 def damaged_whole(kind: str, dialect: str, whole: Json, content_type: str) -> Broken:
-    """A whole answer. Raises KeyError where the dialect's whole answers have no such damage."""
+    """A damaged whole answer. Raises KeyError where the dialect's whole answers have no such damage."""
     if kind in (_WRONG_TYPE, _NO_TYPE):
         return Broken([Event(dumps(whole), True)], "text/plain" if kind == _WRONG_TYPE else None)
     copy: Json = json.loads(dumps(whole))

@@ -35,7 +35,7 @@ def _id_repeated(frames: list[Frame]) -> list[Frame]:
 
 
 def _arguments_object(frames: list[Frame]) -> list[Frame]:
-    """Each call in one delta, its arguments parsed."""
+    """Each call comes in one delta, with its arguments as an object."""
     heads: dict[int, Json] = {}
     texts: dict[int, str] = {}
     kept = []
@@ -52,7 +52,7 @@ def _arguments_object(frames: list[Frame]) -> list[Frame]:
 
 
 def _choices(value: list[Json] | None, at: int) -> Callable[[list[Frame]], list[Frame]]:
-    """A chunk more, whose choices are this."""
+    """There is one more chunk, whose ``choices`` have this value."""
 
     def damage(frames: list[Frame]) -> list[Frame]:
         odd = Frame({**(frames[0].data or {}), "choices": value})
@@ -67,7 +67,7 @@ def _no_usage(frames: list[Frame]) -> list[Frame]:
 
 
 def _usage_in_finish(frames: list[Frame]) -> list[Frame]:
-    """No chunk of its own for usage: it stands beside the finish reason, asked for or not."""
+    """Usage has no chunk of its own: it stands beside the finish reason, whether or not it was asked for."""
     usage = next((f.data["usage"] for f in frames if f.data and not f.data["choices"]), None)
     kept = [frame for frame in frames if frame.data is None or frame.data["choices"]]
     finish = next(frame for frame in reversed(kept) if frame.data is not None)
@@ -80,7 +80,7 @@ def _no_finish(frames: list[Frame]) -> list[Frame]:
 
 
 def _finish_missing(frames: list[Frame]) -> list[Frame]:
-    """The field is not there until it has a value."""
+    """``finish_reason`` is missing, instead of null, until it has a value."""
 
     def change(chunk: Json) -> None:
         for choice in chunk.get("choices") or []:

@@ -11,19 +11,19 @@ from tests.fakes.steps import Json
 
 
 def _error_unnamed(frames: list[Frame]) -> list[Frame]:
-    """The error event without its line, after the first content."""
+    """After the first content comes an error event without its ``event:`` line."""
     at = next((n for n, frame in enumerate(frames) if frame.content), 0) + 1
     return [*frames[:at], Frame({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})]
 
 
 def _output_only(delta: Json) -> None:
-    """``message_delta`` counts the output alone, as older servers do."""
+    """The usage in ``message_delta`` counts the output alone, as older servers do it."""
     if "usage" in delta:
         delta["usage"] = {"output_tokens": delta["usage"]["output_tokens"]}
 
 
 def _blocks(frames: list[Frame]) -> tuple[list[Frame], list[list[Frame]], list[Frame]]:
-    """What is before the blocks, the blocks, what is after them; pings go before."""
+    """The frames before the blocks (pings among them), the blocks, and the frames after them."""
     by_index: dict[int, list[Frame]] = {}
     for frame in frames:
         if "index" in (frame.data or {}):
@@ -60,7 +60,7 @@ def _input_in_start(frames: list[Frame]) -> list[Frame]:
 
 
 def _no_empty_delta(frames: list[Frame]) -> list[Frame]:
-    """No deltas for an empty tool input."""
+    """An empty tool input has no deltas at all."""
     head, blocks, tail = _blocks(frames)
     for block in blocks:
         deltas = [(frame.data or {})["delta"] for frame in block[1:-1]]

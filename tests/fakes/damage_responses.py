@@ -18,13 +18,13 @@ _DELTAS = (
 
 
 def _unknown_event(frames: list[Frame]) -> list[Frame]:
-    """An event more; the numbers of the others are as they were."""
+    """There is one more event; the numbers of the others stay as they were."""
     odd = named({"type": "response.future.event", "sequence_number": 2, "what": {"is": "new"}})
     return [*frames[:2], odd, *frames[2:]]
 
 
 def _unknown_item(frames: list[Frame]) -> list[Frame]:
-    """An item more, before the others end."""
+    """There is one more item, just before the end of the stream."""
     item = {"type": "future_item", "id": "fi_1", "what": "is new"}
     at = next(n for n, frame in enumerate(frames) if frame.kind() in _ENDS)
     sides = ("added", "done")
@@ -35,7 +35,7 @@ def _unknown_item(frames: list[Frame]) -> list[Frame]:
 
 
 def _at_end(change: Callable[[Json], object]) -> Callable[[list[Frame]], list[Frame]]:
-    """Changes the answer that the last event carries."""
+    """Changes the response that the last event carries."""
     return each(lambda end: change(end["response"]), *_ENDS)
 
 

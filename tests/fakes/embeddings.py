@@ -15,7 +15,7 @@ from tests.fakes.prompt_cache import Block, PrefixMemory, Tokens, count
 from tests.fakes.steps import Fail, Json
 from tests.fakes.wire import Reply
 
-DIMENSIONS = 16  # real models have 1536 and more
+DIMENSIONS = 16  # Real models have 1536 and more.
 MAX_INPUTS = 2048
 
 
@@ -26,7 +26,7 @@ class EmbeddingsWire(OpenAIVendor):
     inference_path = "/v1/embeddings"
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """A missing model, an input of a wrong shape, an unknown encoding."""
+        """What is refused: no model, an input of the wrong shape, an unknown encoding."""
         if not isinstance(body.get("model"), str):
             return Fail(400, "you must provide a model parameter")
         inputs = _inputs(body.get("input"))
@@ -40,19 +40,19 @@ class EmbeddingsWire(OpenAIVendor):
         return None
 
     def field_unknown(self, body: Json) -> Fail | None:
-        """See ``fields``."""
+        """The first field that is not in the SDK, by ``fields``."""
         return embeddings_field_unknown(body)
 
     def blocks(self, body: Json) -> list[Block]:
-        """The inputs."""
+        """The inputs, each a block."""
         return [Block(one if isinstance(one, str) else repr(one)) for one in _inputs(body["input"]) or []]
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """Nothing."""
+        """Embeddings have no prompt cache."""
         return 0, 0, 0
 
     def usage(self, tokens: Tokens) -> Json:
-        """Input alone."""
+        """Counts of the input alone, since there is no output."""
         return {"prompt_tokens": tokens.prompt, "total_tokens": tokens.prompt}
 
     def unary(self, body: Json, reply: Reply) -> Json:
@@ -88,7 +88,7 @@ def vector_of(one: str | list[int], dimensions: int = DIMENSIONS) -> list[float]
 
 
 def _inputs(given: Any) -> list[str | list[int]] | None:
-    """The inputs one by one: texts, or lists of tokens; None for anything else."""
+    """The inputs one by one, as texts or lists of tokens; None for anything else."""
     if isinstance(given, str):
         return [given]
     if not isinstance(given, list):

@@ -19,9 +19,14 @@ from tests.fakes.wire import Event, Wire
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-SETTLE_S = 0.03  # before a connection is broken, so that the caller has read what was sent until then
-UNTYPED = web.ResponseKey("untyped", bool)  # marks a response that goes out without a content type
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: the kernel sends RST instead of FIN
+SETTLE_S = 0.03
+"""The pause before a connection is broken, in which the caller reads what was sent until then."""
+
+UNTYPED = web.ResponseKey("untyped", bool)
+"""Marks a response that goes out without a content type."""
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER with 0 seconds: the kernel sends a RST instead of a FIN."""
 
 
 async def strip_filled_in(_: web.Request, response: web.StreamResponse) -> None:
@@ -36,14 +41,14 @@ class Dropped(asyncio.CancelledError):
 
 @dataclass
 class Exchange:
-    """A request, what is remembered of it, and the vendor's wire format."""
+    """A request, the record of it, and the vendor's wire format."""
 
     request: web.Request
     record: Record
     wire: Wire
 
     async def whole(self, status: int, document: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-        """A response of known length. No content type unless ``headers`` has one."""
+        """A response of known length. It has no content type unless ``headers`` has one."""
         response = await self.open(status, {"content-length": str(len(document)), **headers})
         if status < 400:
             self.record.first_content_at = time.monotonic()
@@ -54,11 +59,11 @@ class Exchange:
     async def json(
         self, body: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
     ) -> web.StreamResponse:
-        """A JSON document."""
+        """Answer with a JSON document."""
         return await self.whole(status, dumps(body), {"content-type": JSON, **(headers or {})})
 
     async def fail(self, fail: Fail) -> web.StreamResponse:
-        """An HTTP error; text is sent as the HTML page of some proxy."""
+        """Answer with an HTTP error; a body that is text is sent as the HTML page of some proxy."""
         body: Json | Mapping[str, object] | str | bytes | None = fail.body
         if body is None:
             body = self.wire.error_body(fail, self.record.request_id)
@@ -88,13 +93,13 @@ class Exchange:
             await response.write(event.data)
 
     async def close(self, response: web.StreamResponse) -> web.StreamResponse:
-        """The end of the body, as HTTP wants it."""
+        """End the body as HTTP wants it."""
         self.record.sent_last_at = time.monotonic()
         await response.write_eof()
         return response
 
     async def drop(self, *, reset: bool) -> NoReturn:
-        """Break the connection: a TCP reset, or a FIN where more was promised."""
+        """Break the connection, with a TCP reset or with a FIN where more was promised."""
         await asyncio.sleep(SETTLE_S)
         if (transport := self.request.transport) is not None:
             if reset:

@@ -1,6 +1,6 @@
 """Fields that a vendor's SDK does not know: read from its parameter types, so that the lists age with it.
 
-Looked at are the top level, messages or items, their content parts and the tools; what lies deeper is left.
+The top level, messages or items, their content parts and the tools are looked at; what lies deeper is not.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tests.fakes.steps import Fail, Json
 Known = Mapping[str, frozenset[str]]
 """Field names by ``type`` or ``role``; a word that is missing here is unknown itself, and not looked into."""
 
-SAMPLING = ("temperature", "top_p", "top_k")  # older versions of the messages API take them
+SAMPLING = ("temperature", "top_p", "top_k")  # Older versions of the messages API take them.
 
 
 def chat_field_unknown(body: Json) -> Fail | None:
-    """The first field that chat completions do not take."""
+    """The refusal of the first field that chat completions do not take."""
     top, messages, parts, tools = _chat()
     for path, name in _unknown(body, top, (("messages", messages, parts), ("tools", tools, {}))):
         return Fail(400, f"Unrecognized request argument supplied: {path}{name}", param=f"{path}{name}")
@@ -28,7 +28,7 @@ def chat_field_unknown(body: Json) -> Fail | None:
 
 
 def responses_field_unknown(body: Json) -> Fail | None:
-    """The first field that responses do not take."""
+    """The refusal of the first field that responses do not take."""
     top, items, parts, tools = _responses()
     for path, name in _unknown(body, top, (("input", items, parts), ("tools", tools, {}))):
         return Fail(400, f"Unknown parameter: '{path}{name}'.", param=f"{path}{name}", code="unknown_parameter")
@@ -36,7 +36,7 @@ def responses_field_unknown(body: Json) -> Fail | None:
 
 
 def embeddings_field_unknown(body: Json) -> Fail | None:
-    """The first field that embeddings do not take."""
+    """The refusal of the first field that embeddings do not take."""
     from openai.types.embedding_create_params import EmbeddingCreateParams
 
     for name in sorted(set(body) - set(te.get_type_hints(EmbeddingCreateParams))):
@@ -45,7 +45,7 @@ def embeddings_field_unknown(body: Json) -> Fail | None:
 
 
 def messages_field_unknown(body: Json) -> Fail | None:
-    """The first field that messages do not take."""
+    """The refusal of the first field that messages do not take."""
     top, messages, parts, tools = _messages()
     for path, name in _unknown(body, top, (("messages", messages, parts), ("tools", tools, {}))):
         where = f"{path}{name}".replace("[", ".").replace("]", "")
@@ -56,7 +56,7 @@ def messages_field_unknown(body: Json) -> Fail | None:
 def _unknown(
     body: Json, top: frozenset[str], lists: tuple[tuple[str, Known, Known], ...]
 ) -> Iterator[tuple[str, str]]:
-    """(path with its dot, name) of each unknown field."""
+    """The path (with its dot) and the name of each unknown field."""
     yield from (("", name) for name in sorted(set(body) - top))
     for name, known, known_parts in lists:
         for n, entry in enumerate(body[name] if isinstance(body.get(name), list) else []):
@@ -83,7 +83,7 @@ def _chat() -> tuple[frozenset[str], Known, Known, Known]:
     top = frozenset(te.get_type_hints(params.CompletionCreateParamsBase)) | {"stream"}
     parts = _by_word(chat.ChatCompletionContentPartParam, chat.ChatCompletionContentPartRefusalParam)
     messages = dict(_by_word(chat.ChatCompletionMessageParam))
-    messages["assistant"] |= {"annotations"}  # an answer that is sent back as it came
+    messages["assistant"] |= {"annotations"}  # These are in an answer that is sent back as it came.
     return top, messages, parts, _by_word(chat.ChatCompletionToolUnionParam)
 
 
@@ -96,7 +96,7 @@ def _responses() -> tuple[frozenset[str], Known, Known, Known]:
         *te.get_type_hints(response_create_params.ResponseCreateParamsBase),
         *te.get_type_hints(input_token_count_params.InputTokenCountParams),
     }
-    # an agent tells the vendor of itself in a field that the SDK does not name
+    # An agent of the vendor names itself in a field that the SDK does not know.
     top |= {"stream", "client_metadata"}
     parts = _by_word(
         responses.ResponseInputContentParam,
@@ -122,7 +122,7 @@ def _messages() -> tuple[frozenset[str], Known, Known, Known]:
     parts = _by_word(types.ContentBlockParam, beta.BetaContentBlockParam)
     tools = _by_word(types.ToolUnionParam, beta.BetaToolUnionParam)
     custom = {"": tools["custom"]} if "custom" in tools else {}
-    top = {*top, "stream", *SAMPLING} - {"betas"}  # betas go into a header
+    top = {*top, "stream", *SAMPLING} - {"betas"}  # The SDK puts `betas` into a header.
     return frozenset(top), messages, parts, {**tools, **custom}
 
 
@@ -145,7 +145,7 @@ def _typed_dicts(union: Any) -> Iterator[Any]:
 
 
 def _words(hint: Any) -> Iterator[str]:
-    """The texts in a literal, however deep it lies in the hint."""
+    """The texts in a literal type, however deep it lies in the hint."""
     for argument in te.get_args(hint):
         if isinstance(argument, str):
             yield argument

@@ -15,19 +15,19 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass
 class Frame:
-    """One event. ``data`` None: ``[DONE]``. ``name``: its ``event:`` line."""
+    """One event: its document (None stands for ``[DONE]``), and the ``name`` in its ``event:`` line, if any."""
 
     data: Json | None
     name: str | None = None
     content: bool = False
 
     def kind(self) -> str:
-        """The ``type`` in its document."""
+        """The ``type`` in the document."""
         return str((self.data or {}).get("type"))
 
 
 def frames_of(events: Iterable[Event]) -> list[Frame]:
-    """Reads what a wire has written."""
+    """Reads the events that a wire has written."""
     frames = []
     for event in events:
         head, _, text = event.data.partition(b"data: ")
@@ -38,7 +38,7 @@ def frames_of(events: Iterable[Event]) -> list[Frame]:
 
 
 def unframed(frames: Sequence[Frame]) -> list[Event]:
-    """Writes them again."""
+    """Writes frames as events again."""
     events = []
     for frame in frames:
         data = DONE if frame.data is None else sse(frame.data, frame.name)
@@ -47,22 +47,22 @@ def unframed(frames: Sequence[Frame]) -> list[Event]:
 
 
 def named(data: Json) -> Frame:
-    """An event whose line says its type."""
+    """A frame whose ``event:`` line says the type of its document."""
     return Frame(data, str(data["type"]))
 
 
 def nameless(frames: list[Frame]) -> list[Frame]:
-    """Without ``event:`` lines."""
+    """Takes all ``event:`` lines out."""
     return [Frame(frame.data, None, frame.content) for frame in frames]
 
 
 def without(*kinds: str) -> Callable[[list[Frame]], list[Frame]]:
-    """Takes out events by type."""
+    """Takes the events of some types out."""
     return lambda frames: [frame for frame in frames if frame.kind() not in kinds]
 
 
 def each(change: Callable[[Json], object], *kinds: str) -> Callable[[list[Frame]], list[Frame]]:
-    """Changes the document of every event, or of those of some types."""
+    """Changes the document of each event, or of each event of some types."""
 
     def damage(frames: list[Frame]) -> list[Frame]:
         for frame in frames:

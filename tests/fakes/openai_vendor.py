@@ -9,7 +9,6 @@ from tests.fakes.steps import Fail, Json, StreamError
 from tests.fakes.texts import sse
 from tests.fakes.wire import CREATED, Event, PlainWire, Reply, Tool, message_of
 
-# type and code by status, as the API answers them
 _ERRORS: dict[int, tuple[str, str | None]] = {
     400: ("invalid_request_error", None),
     401: ("invalid_request_error", "invalid_api_key"),
@@ -18,6 +17,7 @@ _ERRORS: dict[int, tuple[str, str | None]] = {
     404: ("invalid_request_error", "model_not_found"),
     429: ("requests", "rate_limit_exceeded"),
 }
+"""The type and the code of an error by its status, as the API answers them."""
 
 
 class OpenAIVendor(PlainWire):
@@ -29,7 +29,7 @@ class OpenAIVendor(PlainWire):
     counting_defaults: Json = {}  # noqa: RUF012 - read only, and an attribute of instances in the protocol
 
     def key_of(self, headers: Mapping[str, str]) -> str | None:
-        """``Authorization: Bearer`` and nothing else."""
+        """The token of ``Authorization: Bearer``; the vendor takes no other header."""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         return key if scheme.lower() == "bearer" and key else None
 
@@ -71,7 +71,7 @@ class OpenAIVendor(PlainWire):
         return word
 
     def call_id(self, digest: str) -> str:
-        """``call_…``"""
+        """An id like ``call_…``."""
         return f"call_{digest}"
 
     def events(self, body: Json, reply: Reply) -> list[Event]:
@@ -94,7 +94,7 @@ class OpenAIVendor(PlainWire):
         return sse({"error": server_error(step)})
 
     def stream_error_as_fail(self, step: StreamError) -> Fail:
-        """500 with the same inner error."""
+        """A 500 with the same inner error."""
         return Fail(500, body={"error": server_error(step)})
 
     def counted(self, tokens: int) -> Json:
@@ -102,15 +102,15 @@ class OpenAIVendor(PlainWire):
         return {}
 
     def unknown_model(self, name: str) -> Fail:
-        """``model_not_found``"""
+        """An error with the code ``model_not_found``."""
         return Fail(404, f"The model `{name}` does not exist or you do not have access to it.")
 
     def unknown_path(self, method: str, path: str) -> Fail:
-        """``unknown_url``"""
+        """An error with the code ``unknown_url``."""
         return Fail(404, f"Invalid URL ({method} {path})", code="unknown_url")
 
     def ping(self) -> bytes:
-        """A comment, as DeepSeek and OpenRouter send it."""
+        """A comment, as DeepSeek and OpenRouter send it to keep a connection open."""
         return b": keep-alive\n\n"
 
     def models(self, ids: Sequence[str]) -> Json:
@@ -123,13 +123,13 @@ class OpenAIVendor(PlainWire):
 
 
 def server_error(step: StreamError) -> Json:
-    """The inner error of a stream that breaks, with what the step says over it."""
+    """The inner error of a stream that breaks: the usual one, with what the step says over it."""
     message = "The server had an error while processing your request."
     return {"message": message, "type": "server_error", "param": None, "code": None, **(step.error or {})}
 
 
 def token_logprobs(pieces: Sequence[str], alternatives: int, *, with_bytes: bool = True) -> list[Json]:
-    """Log probabilities as if each piece were one token; alternatives are made up."""
+    """Log probabilities as if each piece were one token. The alternatives are made up."""
 
     def one(token: str, rank: int) -> Json:
         raw: Json = {"bytes": list(token.encode())} if with_bytes else {}

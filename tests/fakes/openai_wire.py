@@ -23,7 +23,7 @@ class OpenAIWire(OpenAIVendor):
     inference_path = "/v1/chat/completions"
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """A missing model or missing messages."""
+        """What is refused: no model, or no messages."""
         if not isinstance(body.get("model"), str):
             return Fail(400, "you must provide a model parameter")
         if not isinstance(body.get("messages"), list) or not body["messages"]:
@@ -31,11 +31,11 @@ class OpenAIWire(OpenAIVendor):
         return None
 
     def rule_broken(self, body: Json) -> Fail | None:
-        """See ``rules_chat``."""
+        """The first rule in ``rules_chat`` that the request breaks."""
         return next(chat_rules(body), None)
 
     def field_unknown(self, body: Json) -> Fail | None:
-        """See ``fields``."""
+        """The first field that is not in the SDK, by ``fields``."""
         return chat_field_unknown(body)
 
     def blocks(self, body: Json) -> list[Block]:
@@ -49,14 +49,14 @@ class OpenAIWire(OpenAIVendor):
         return [Block(block.text) for block in blocks]
 
     def wanted_schema(self, body: Json) -> Json | None:
-        """``response_format``."""
+        """The schema in ``response_format``."""
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":
             return dict(wanted["json_schema"].get("schema") or {})
         return {} if wanted.get("type") == "json_object" else None
 
     def turns(self, body: Json) -> list[Json]:
-        """``messages``"""
+        """The messages as they are."""
         return list(body["messages"])
 
     def tools(self, body: Json) -> list[Tool]:
@@ -78,11 +78,11 @@ class OpenAIWire(OpenAIVendor):
         return next((tool for tool in self.tools(body) if names is None or tool.name in names), None)
 
     def results(self, body: Json) -> list[str]:
-        """The messages of role ``tool``."""
+        """The texts of the messages whose role is ``tool``."""
         return [text_of(m.get("content")) for m in body["messages"] if m.get("role") == "tool"]
 
     def usage(self, tokens: Tokens) -> Json:
-        """``prompt_tokens`` includes the cached ones."""
+        """Counts in which ``prompt_tokens`` includes the cached ones."""
         return {
             "prompt_tokens": tokens.prompt,
             "completion_tokens": tokens.completion,
@@ -101,7 +101,7 @@ class OpenAIWire(OpenAIVendor):
         }
 
     def stop(self, word: str) -> str:
-        """A refusal ends as ``stop``: what tells it apart is ``message.refusal``."""
+        """The word of chat completions. A refusal ends as ``stop``: ``message.refusal`` tells it apart."""
         return "stop" if word == "refusal" else _STOPS.get(word, word)
 
     def unary(self, body: Json, reply: Reply) -> Json:
@@ -149,7 +149,7 @@ def _head(reply: Reply, kind: str) -> Json:
 
 
 def _nth(text: str, n: int) -> str:
-    """Choices differ, so that a test sees when they are mixed up."""
+    """The text of a choice. Choices differ, so that a test sees when they are mixed up."""
     return f"{text} ({n})" if n else text
 
 
@@ -164,7 +164,7 @@ def _message(reply: Reply, n: int) -> Json:
 
 
 def _reasoning(reply: Reply) -> Json:
-    """Under the name that the backend uses, with OpenRouter's details where they are scripted."""
+    """Reasoning under the name that the backend uses, with OpenRouter's details where a test gives them."""
     answer = reply.answer
     said: Json = {} if answer.thinking is None else {answer.reasoning_field: answer.thinking}
     if answer.reasoning_details is not None:
@@ -179,7 +179,7 @@ def _logprobs(body: Json, pieces: Sequence[str]) -> Json | None:
 
 
 def _chosen(choice: Mapping[str, Any]) -> set[str] | None:
-    """Names among which a ``tool_choice`` demands a call; None: it demands none."""
+    """The names among which a ``tool_choice`` demands a call; empty where it demands none."""
     if choice.get("type") == "allowed_tools":
         allowed = choice.get("allowed_tools") or {}
         names = {_chosen_name(tool) for tool in allowed.get("tools") or []}
@@ -202,7 +202,7 @@ def _call_id(call_id: str, n: int) -> str:
 
 
 def _deltas(reply: Reply, n: int) -> Iterator[tuple[Json, str | None, bool]]:
-    """(delta, finish_reason, carries content) of one choice, in order."""
+    """The deltas of one choice in order: (delta, finish_reason, whether it carries content)."""
     yield {"role": "assistant", "content": None if reply.text is None else "", "refusal": None}, None, False
     if reasoning := _reasoning(reply):
         yield reasoning, None, True
@@ -213,7 +213,7 @@ def _deltas(reply: Reply, n: int) -> Iterator[tuple[Json, str | None, bool]]:
     if reply.answer.refusal is not None:
         yield {"refusal": reply.answer.refusal}, None, True
     for at, call in enumerate(reply.calls):
-        # id, type and name come once: repeated, several clients append them to what they have
+        # Id, type and name come once. If they were repeated, several clients would append them to what they have.
         word = "input" if call.kind == "custom" else "arguments"
         first = {"index": at, "id": _call_id(call.id, n), "type": call.kind}
         yield {"tool_calls": [{**first, call.kind: {"name": call.name, word: ""}}]}, None, True

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 CHARS_PER_TOKEN = 4
-AUTOMATIC_MIN_TOKENS = 64  # OpenAI's real floor is 1024
-AUTOMATIC_STEP_TOKENS = 16  # OpenAI's real step is 128: the tail of a prompt is never cached
+AUTOMATIC_MIN_TOKENS = 64  # OpenAI's real least is 1024.
+AUTOMATIC_STEP_TOKENS = 16  # OpenAI's real step is 128. What is left behind the last whole step is never cached.
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Tokens:
 
 
 def count(text: str) -> int:
-    """Tokens of a text; an empty text has none, any other at least one."""
+    """The tokens of a text: an empty one has none, any other at least one."""
     return max(1, len(text) // CHARS_PER_TOKEN) if text else 0
 
 
 def prompt_tokens(blocks: Sequence[Block]) -> int:
-    """Tokens of a whole prompt, the same figure that ``count_tokens`` answers."""
+    """The tokens of a whole prompt, which is also what ``count_tokens`` answers."""
     return count("".join(block.text for block in blocks))
 
 

@@ -31,7 +31,7 @@ def wires_of(kind: Kind, signer: str | None = None) -> list[Wire]:
 
 
 def unused_port() -> int:
-    """A port on which nobody listens: connecting to it is refused."""
+    """A port on which nobody listens, so that connecting to it is refused."""
     with socket.socket() as sock:
         sock.bind((HOST, 0))
         return int(sock.getsockname()[1])
@@ -146,7 +146,7 @@ class Provider:
         self._stand_in.clear()
 
     def release(self, event: str = "go") -> None:
-        """Let the stream go on that waits at ``Wait(event)``."""
+        """Let a stream go on that waits at ``Wait(event)``."""
         self._background.call(self._stand_in.release, event)
 
     def wait_for(self, condition: Callable[[Provider], bool], timeout_s: float = 5.0) -> None:

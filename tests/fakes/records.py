@@ -39,7 +39,7 @@ class Record:
 
     @property
     def params(self) -> dict[str, str]:
-        """The query; of a name that is repeated, the last."""
+        """The query by name; of a name that is repeated, the last value."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     @property
@@ -63,5 +63,5 @@ class Record:
         return reduce(inner, path.split("."), self.body)
 
     def as_json(self) -> dict[str, Any]:
-        """The same, without the raw bytes."""
+        """All of the record but the raw bytes and the notes."""
         return {name: value for name, value in vars(self).items() if name not in ("raw", "notes")}

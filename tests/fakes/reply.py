@@ -161,7 +161,7 @@ def _as_text(arguments: Mapping[str, Any] | str) -> str:
 
 
 def _as_input(arguments: Mapping[str, Any] | str) -> str:
-    """The text for a custom tool: the arguments themselves, or their only value."""
+    """The text that a custom tool gets: the arguments themselves, or their only value."""
     values = [] if isinstance(arguments, str) else list(arguments.values())
     only = values[0] if len(values) == 1 else arguments
     return only if isinstance(only, str) else json.dumps(arguments)

@@ -11,14 +11,14 @@ from tests.fakes.texts import digest, dumps
 
 
 def input_items(given: Any) -> list[Json]:
-    """The input as a list: a string is what the user says."""
+    """The input as a list of items; a plain string is a message of the user."""
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}] if given else []
     return [dict(item) for item in given or [] if isinstance(item, Mapping)]
 
 
 class ResponseStore:
-    """What one stand-in keeps, by id."""
+    """The answers that one stand-in keeps, by id."""
 
     def __init__(self) -> None:
         self._responses: dict[str, Json] = {}
@@ -27,7 +27,7 @@ class ResponseStore:
 
     @property
     def item_ids(self) -> set[str]:
-        """Ids of output items that may be referred to."""
+        """The ids of output items that a request may refer to."""
         return set(self._items)
 
     def clear(self) -> None:
@@ -36,13 +36,13 @@ class ResponseStore:
             kept.clear()
 
     def keep(self, response: Json, inputs: list[Json]) -> None:
-        """Store an answer with all the input that it was given."""
+        """Store an answer together with all the input that it was given."""
         self._responses[response["id"]] = response
         self._inputs[response["id"]] = inputs
         self._items.update({item["id"]: item for item in response["output"]})
 
     def get(self, response_id: object) -> Json | None:
-        """An answer, or None."""
+        """The answer of that id, or None."""
         return self._responses.get(str(response_id))
 
     def conversation(self, response_id: object) -> list[Json]:

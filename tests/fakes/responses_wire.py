@@ -56,7 +56,7 @@ class ResponsesWire(OpenAIVendor):
         self.store = ResponseStore()
 
     def fault_of(self, headers: Mapping[str, str], body: Json) -> Fail | None:
-        """A missing model, or an input that is none."""
+        """What is refused: no model, or an input that is neither text nor a list."""
         if not isinstance(body.get("model"), str):
             return Fail(400, "Missing required parameter: 'model'.", code="missing_required_parameter")
         if not isinstance(body.get("input", ""), str | list):
@@ -64,7 +64,7 @@ class ResponsesWire(OpenAIVendor):
         return None
 
     def rule_broken(self, body: Json) -> Fail | None:
-        """See ``rules_responses``; there must be something to answer, and what it builds on must be stored."""
+        """There must be something to answer, what it builds on must be stored, ``rules_responses`` must hold."""
         if not any(name in body for name in ("input", "prompt", "previous_response_id", "conversation")):
             return Fail(400, "Missing required parameter: 'input'.", code="missing_required_parameter")
         previous = body.get("previous_response_id")
@@ -75,26 +75,26 @@ class ResponsesWire(OpenAIVendor):
         return next(responses_rules(self.resolved(body), self.signer, self.store.item_ids), None)
 
     def field_unknown(self, body: Json) -> Fail | None:
-        """See ``fields``."""
+        """The first field that is not in the SDK, by ``fields``."""
         return responses_field_unknown(body)
 
     def resolved(self, body: Json) -> Json:
-        """The earlier turns in front of the input, and items for references to them."""
+        """The request with the earlier turns in front of its input, and items in place of references to them."""
         previous = body.get("previous_response_id")
         given = body.get("input")
         if previous is None and not isinstance(given, list):
             return body
         if isinstance(given, list) and not all(isinstance(item, Mapping) for item in given):
-            return body  # a rule of its own says what is wrong with it
+            return body  # The rule about items says what is wrong with it.
         items = [self.store.item(item) for item in input_items(given)]
         return {**body, "input": [*self.store.conversation(previous), *items]}
 
     def forget(self) -> None:
-        """Stored answers."""
+        """Drop all stored answers."""
         self.store.clear()
 
     def blocks(self, body: Json) -> list[Block]:
-        """Tools, instructions, items."""
+        """Tools, then instructions, then items."""
         parts: list[tuple[str, Any]] = [("tool", tool) for tool in body.get("tools") or []]
         parts += [("system", body["instructions"])] if body.get("instructions") else []
         for item in input_items(body.get("input")):
@@ -106,18 +106,18 @@ class ResponsesWire(OpenAIVendor):
         return [Block(block_of(role, _plain(part)).text) for role, part in parts]
 
     def wanted_schema(self, body: Json) -> Json | None:
-        """``text.format``"""
+        """The schema in ``text.format``."""
         wanted = (body.get("text") or {}).get("format") or {}
         if wanted.get("type") == "json_schema":
             return dict(wanted.get("schema") or {})
         return {} if wanted.get("type") == "json_object" else None
 
     def turns(self, body: Json) -> list[Json]:
-        """Messages alone."""
+        """The messages among the items."""
         return [item for item in input_items(body.get("input")) if "role" in item]
 
     def tools(self, body: Json) -> list[Tool]:
-        """Functions and custom tools, those in namespaces too."""
+        """Functions and custom tools, also those in namespaces."""
         return [found for tool in body.get("tools") or [] for found in _tools(tool, None)]
 
     def forced_tool(self, body: Json) -> Tool | None:
@@ -133,12 +133,12 @@ class ResponsesWire(OpenAIVendor):
         return next((tool for tool in self.tools(body) if names is None or tool.name in names), None)
 
     def results(self, body: Json) -> list[str]:
-        """Items whose type ends in ``_output``."""
+        """The texts of the items whose type ends in ``_output``."""
         items = input_items(body.get("input"))
         return [text_of(item.get("output")) for item in items if str(item.get("type")).endswith("_output")]
 
     def usage(self, tokens: Tokens) -> Json:
-        """``input_tokens`` includes the cached ones."""
+        """Counts in which ``input_tokens`` includes the cached ones."""
         return {
             "input_tokens": tokens.prompt,
             "input_tokens_details": {
@@ -185,7 +185,7 @@ class ResponsesWire(OpenAIVendor):
         return _event({"type": "error", **flat}, len(sent))
 
     def failed(self, step: StreamError, whole: Json) -> Json | None:
-        """``status: failed`` in a 200, when the step asks for that."""
+        """A 200 whose ``status`` is ``failed``, when the step asks for that."""
         return {**whole, **_failure(step)} if step.how == "failed" else None
 
     def counted(self, tokens: int) -> Json:
@@ -193,13 +193,13 @@ class ResponsesWire(OpenAIVendor):
         return {"object": "response.input_tokens", "input_tokens": tokens}
 
     def beside(self, record: Record) -> Json | Fail | None:
-        """Stored answers, and ``compact``."""
+        """What was stored, and ``compact``."""
         if (record.method, record.path) == ("POST", f"{PATH}/compact"):
             return self._compacted(record)
         return self.store.answer(record, PATH)
 
     def _compacted(self, record: Record) -> Json | Fail:
-        """One sealed item that stands for it all."""
+        """A conversation as one sealed item that stands for all of it."""
         body = record.body if isinstance(record.body, dict) else {}
         if fault := self.fault_of(record.headers, body) or self.rule_broken(body):
             return fault
@@ -238,7 +238,7 @@ class ResponsesWire(OpenAIVendor):
         return whole
 
     def _output(self, body: Json, reply: Reply, status: str) -> list[Json]:
-        """Reasoning, message, calls; the last one is as incomplete as the answer."""
+        """Reasoning, then the message, then calls. The last of them is as incomplete as the answer."""
         items: list[Json] = []
         if (thinking := reply.answer.thinking) is not None:
             summary = [{"type": "summary_text", "text": thinking}] if thinking else []

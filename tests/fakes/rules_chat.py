@@ -1,4 +1,4 @@
-"""What chat completions refuse with a 400, beyond fields that are missing: a translating router is held to it."""
+"""What chat completions refuse with a 400, beyond missing fields. A router that translates is held to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = {
 
 
 def chat_rules(body: Json) -> Iterator[Fail]:
-    """Every rule that the request breaks."""
+    """A refusal for every rule that the request breaks."""
     yield from _options(body)
     for n, message in enumerate(body["messages"]):
         yield from _message(f"messages.[{n}]", message)

@@ -20,7 +20,7 @@ _REASONING = ("thinking", "redacted_thinking")
 
 
 def messages_rules(body: Json, signer: str) -> Iterator[Fail]:
-    """Every rule that the request breaks."""
+    """A refusal for every rule that the request breaks."""
     yield from map(_fault, _options(body))
     for n, block in enumerate(_blocks(body.get("system"))):
         if block.get("type") != "text":
@@ -92,7 +92,7 @@ def _block(path: str, role: str, block: Json, signer: str) -> Iterator[str]:
         yield f"{path}: `tool_result` blocks can only be in `user` messages"
     if kind == "thinking":
         signed = unseal(signer, block.get("signature"))
-        # thinking that was left out of the answer on request comes back empty, with the signature of the whole
+        # Thinking that the caller asked to leave out comes back empty, with the signature of the whole text.
         if signed is None or block.get("thinking") not in ("", signed):
             yield f"{path}: Invalid `signature` in `thinking` block"
     if kind == "redacted_thinking" and unseal(signer, block.get("data")) is None:

@@ -1,4 +1,4 @@
-"""What the responses API refuses, beyond fields that are missing: a translating router is held to it."""
+"""What the responses API refuses, beyond missing fields. A router that translates is held to it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _message(path: str, item: Mapping[str, Any]) -> Iterator[Fail]:
 
 
 def _kept(item: Mapping[str, Any], signer: str, stored: Collection[str]) -> Iterator[Fail]:
-    """What stands for something that only the vendor has: it must be there, or be sealed by the vendor."""
+    """Whatever stands for something that only the vendor has must be stored there, or sealed by the vendor."""
     sealed, item_id = item.get("encrypted_content"), item.get("id")
     if sealed is not None and unseal(signer, sealed) is None:
         message = f"The encrypted content {str(sealed)[:16]}... could not be verified."
@@ -165,7 +165,7 @@ def _pairs(items: list[Any]) -> Iterator[Fail]:
 
 
 def _reasoning(items: list[Any]) -> Iterator[Fail]:
-    """Reasoning stands before what the model did next."""
+    """Reasoning must stand before what the model did next."""
     kinds = [item.get("type", "message") if isinstance(item, Mapping) else None for item in items]
     for n, kind in enumerate(kinds):
         if kind != "reasoning":

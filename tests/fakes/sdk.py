@@ -24,11 +24,11 @@ def openai_of(provider: Provider, **given: Any) -> openai.OpenAI:
 
 
 def anthropic_of(provider: Provider, **given: Any) -> anthropic.Anthropic:
-    """The same of the other vendor."""
+    """The same for the other vendor's SDK."""
     return anthropic.Anthropic(base_url=provider.base_url, **{**_STRICT, **given})
 
 
 def post(provider: Provider, path: str, body: Any, *, key: str = "sk-a") -> httpx2.Response:
-    """The bare answer to a JSON body."""
+    """The answer to a JSON body, as it came."""
     headers = {"authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
     return httpx2.post(f"{provider.origin}{path}", json=body, headers=headers, timeout=10)

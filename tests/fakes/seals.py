@@ -12,12 +12,12 @@ import hashlib
 
 
 def seal(signer: str, text: str) -> str:
-    """A text that nobody else can read or write (the first is make-believe)."""
+    """A text that only the signer can have sealed. That nobody else can read it is make-believe."""
     return base64.b64encode(_mac(signer, text) + text.encode()).decode()
 
 
 def unseal(signer: str, sealed: object) -> str | None:
-    """What ``seal`` was given; None when it was somebody else's, or nobody's."""
+    """The text that ``seal`` was given; None when another signer sealed it, or nobody did."""
     try:
         raw = base64.b64decode(str(sealed), validate=True)
         text = raw[32:].decode()

@@ -19,7 +19,8 @@ from tests.fakes.reply import compose
 from tests.fakes.steps import PLAIN, Agent, Answer, Fail, Json, Step
 from tests.fakes.wire import Reply, Wire
 
-WAIT_LIMIT_S = 30.0  # a gate that a test forgot to open
+WAIT_LIMIT_S = 30.0
+"""How long a stream waits at a gate, in case a test forgets to open it."""
 
 
 class StandIn:
@@ -66,7 +67,7 @@ class StandIn:
         return [web.route("*", "/{path:.*}", self.handle)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Every path of the vendor's API."""
+        """Answer a request to any path of the vendor's API."""
         record = await self._record(request)
         self.requests.append(record)
         try:
@@ -75,7 +76,7 @@ class StandIn:
             raise
         except (asyncio.CancelledError, ConnectionResetError) as error:
             record.aborted = record.sent_last_at is None
-            # nobody is left to answer, and anything but a cancellation would be logged as a fault of ours
+            # Nobody is left to answer, and aiohttp would log anything but a cancellation as an error.
             raise asyncio.CancelledError from error
 
     async def _record(self, request: web.Request) -> Record:
@@ -98,7 +99,7 @@ class StandIn:
         )
 
     def _wire(self, path: str) -> Wire:
-        """The dialect of a path: the one whose path it is or begins with."""
+        """The dialect of a path: the one whose path it is, or begins with; else the main one."""
         owners = [wire for wire in self.wires if path == wire.inference_path]
         owners += [wire for wire in self.wires if path.startswith(f"{wire.inference_path}/")]
         return owners[0] if owners else self.wires[0]

@@ -30,7 +30,7 @@ class ToolCall:
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
-    id: str | None = None  # None: derived from the request
+    id: str | None = None  # None: one that follows from the request
     namespace: str | None = None  # None: where the request declares the tool
 
 
@@ -51,14 +51,14 @@ class Answer:
 
     text: str | None = None
     tool_calls: Sequence[ToolCall] = ()
-    thinking: str | None = None  # a thinking block, a reasoning item; in chat the field named below
-    reasoning_field: Literal["reasoning_content", "reasoning"] = (
-        "reasoning_content"  # OpenRouter, vLLM: the latter
-    )
-    reasoning_details: Sequence[Mapping[str, Any]] | None = None  # OpenRouter's, beside it, verbatim
-    redacted: str | None = None  # Anthropic: what a `redacted_thinking` block hides
+    thinking: str | None = None  # becomes a thinking block, a reasoning item, or the field named next
+    reasoning_field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
+    """Where chat completions have ``thinking``. OpenRouter and vLLM use the latter name."""
+
+    reasoning_details: Sequence[Mapping[str, Any]] | None = None  # OpenRouter's details beside it, sent verbatim
+    redacted: str | None = None  # Anthropic: the text that a `redacted_thinking` block hides
     citations: Sequence[Mapping[str, Any]] = ()
-    stop_sequence: str | None = None  # Anthropic: which one was met; the stop reason follows
+    stop_sequence: str | None = None  # Anthropic: the one that was met, from which the stop reason follows
     refusal: str | None = None
     usage: Mapping[str, Any] | Literal[False] | None = None
     chunks: Sequence[str] | None = None  # exact text deltas of a stream; default: word by word
@@ -85,7 +85,7 @@ class Fail:
     body: Mapping[str, Any] | str | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_ms: float = 0
-    param: str | None = None  # OpenAI: the field at fault
+    param: str | None = None  # OpenAI: the name of the field at fault
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Hang:
-    """Takes the request and says nothing; closes the connection after ``ms``."""
+    """Takes the request, says nothing, and closes the connection after ``ms``."""
 
     ms: float = 600_000
 
@@ -132,7 +132,7 @@ class StreamError:
 
 @dataclass(frozen=True)
 class Garbage:
-    """Any bytes under any status and content type (None: no such header)."""
+    """Any bytes under any status and content type (None means no such header)."""
 
     status: int = 200
     body: bytes = b""

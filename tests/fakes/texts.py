@@ -37,12 +37,12 @@ def block_of(role: str, part: Any) -> Block:
 
 
 def words(text: str) -> list[str]:
-    """Deltas of a text: word by word, joined again they are the text."""
+    """The deltas of a text, word by word; joined they are the text again."""
     return re.findall(r"\s*\S+(?:\s+$)?|\s+$", text)
 
 
 def slices(text: str, parts: int = 3) -> list[str]:
-    """A text in about so many pieces, for tool arguments that arrive bit by bit."""
+    """A text in about as many pieces as asked for, like tool arguments that arrive bit by bit."""
     width = max(1, -(-len(text) // parts))
     return [text[at : at + width] for at in range(0, len(text), width)]
 
@@ -66,5 +66,5 @@ def parts_of(content: Any) -> list[Any]:
 
 
 def digest(*parts: str) -> str:
-    """A short name for some texts, always the same one."""
+    """A short name for some texts, which is always the same."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]

@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model "said", before a dialect writes it down."""
+    """What the model said, before a dialect writes it down."""
 
     seed: str
     model: str
@@ -83,13 +83,13 @@ class Wire(Protocol):
         """The refusal of the first field, at any depth that is looked at, that the vendor's SDK does not know."""
 
     def resolved(self, body: Json) -> Json:
-        """The request with what the vendor keeps for the caller in its place."""
+        """The request, with what the vendor keeps for the caller put in its place."""
 
     def forget(self) -> None:
-        """Drop what was kept."""
+        """Drop whatever was kept for callers."""
 
     def blocks(self, body: Json) -> list[Block]:
-        """The prompt in cache order."""
+        """The prompt in the order in which it is cached."""
 
     def wanted_schema(self, body: Json) -> Json | None:
         """The JSON schema that the answer must follow; ``{}`` for any JSON object, None for text."""
@@ -101,16 +101,16 @@ class Wire(Protocol):
         """The tools that the caller runs, in order."""
 
     def forced_tool(self, body: Json) -> Tool | None:
-        """The tool that the request forces."""
+        """The tool that the request forces, if any."""
 
     def results(self, body: Json) -> list[str]:
         """The texts of all tool results in the conversation, in order."""
 
     def cached(self, memory: PrefixMemory, owner: str, body: Json) -> tuple[int, int, int]:
-        """(read, written for 5 min, written for 1 h) tokens."""
+        """Tokens read from the cache, written to it for 5 minutes, and written for an hour."""
 
     def usage(self, tokens: Tokens) -> Json:
-        """The usage object."""
+        """The usage object in the dialect's shape."""
 
     def stop(self, word: str) -> str:
         """The dialect's word for why the model stopped."""
@@ -131,16 +131,16 @@ class Wire(Protocol):
         """The vendor's error inside a stream, after the events that were sent."""
 
     def failed(self, step: StreamError, whole: Json) -> Json | None:
-        """The same in a whole answer, where the dialect has a word for it."""
+        """The same error in a whole answer, where the dialect has a word for it; else None."""
 
     def stream_error_as_fail(self, step: StreamError) -> Fail:
         """The same error where nothing is streamed."""
 
     def counted(self, tokens: int) -> Json:
-        """The answer of the counting path."""
+        """What the counting path answers."""
 
     def beside(self, record: Record) -> Json | Fail | None:
-        """The answer of any other path of the dialect; None: it has no such path."""
+        """The answer of any other path of the dialect; None where it has no such path."""
 
     def unknown_model(self, name: str) -> Fail:
         """The vendor's 404 for a model."""
@@ -149,7 +149,7 @@ class Wire(Protocol):
         """The vendor's 404 for a path."""
 
     def ping(self) -> bytes:
-        """A keep-alive."""
+        """What keeps an idle stream open."""
 
     def models(self, ids: Sequence[str]) -> Json:
         """The list of models."""
@@ -186,5 +186,5 @@ class PlainWire:
 
 
 def message_of(fail: Fail) -> str:
-    """What an error says."""
+    """The message of an error."""
     return fail.message or f"The stand-in was told to answer {fail.status}."
