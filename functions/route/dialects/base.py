@@ -18,16 +18,17 @@ import orjson
 
 from ledger.usage import Usage
 from route.dialects.conversion import Conversion
+from route.dialects.neutral import Document as Document  # noqa: PLC0414 - other rooms take it from here
 from route.dialects.sse import BOM, Event, EventTooLarge, Splitter, encode
 from route.errors import ApiError
 from route.wire import RECEIPT_FIELD
 
-Document = dict[str, Any]
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_HELD_BYTES = 16 * 1024 * 1024
 CHARS_PER_TOKEN = 4
 MAX_SAID = 256
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LATEST_SECOND = 2**53
 _LONG_NUMBER = re.compile(rb"[0-9][0-9]{16}")
 
 
@@ -351,11 +352,14 @@ def dump(document: Mapping[str, Any]) -> bytes:
 
 def splice(data: bytes, receipt: Document | None) -> bytes:
     """A JSON object's own bytes with the receipt added as its last key: nothing else can change."""
-    if receipt is None:
-        return data
+    return data if receipt is None else with_members(data, {RECEIPT_FIELD: receipt})
+
+
+def with_members(data: bytes, members: Mapping[str, Any]) -> bytes:
+    """A JSON object's own bytes with these members added at its end. `members` must not be empty."""
     stem = data.rstrip().removesuffix(b"}").rstrip()
     comma = b"" if stem.endswith(b"{") else b","
-    return stem + comma + b'"' + RECEIPT_FIELD.encode() + b'":' + dump(receipt) + b"}"
+    return stem + comma + dump(members)[1:]
 
 
 def text(value: object) -> str:
@@ -371,6 +375,18 @@ def _printable(value: object) -> str:
 def count(value: object) -> int | None:
     """A positive whole number; anything else is None, true and 3.0 too."""
     return value if type(value) is int and value > 0 else None
+
+
+def index_of(value: object) -> int:
+    """The place that a field gives to an item, counted from 0; 0 also where the field gives none."""
+    return value if isinstance(value, int) else 0
+
+
+def unix_seconds(value: object) -> int | None:
+    """A time in whole seconds since the epoch; None for what is no number, or none that every parser can read."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value < _LATEST_SECOND else None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ Whatever a reading does not take, and a writing cannot say, goes into a `Report`
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from route.dialects import neutral, sse
@@ -88,19 +88,17 @@ class AnswerWriting(ABC):
         """The last of a stream: usage, and the terminator."""
 
 
-class Conversion(ABC):
-    """A dialect's two readings and two writings. Stateless."""
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The four functions that translate a dialect. None of them keeps state between two calls.
 
-    @abstractmethod
-    def read_request(self, body: Document) -> NeutralRequest:
-        """A caller's body, with what was not taken in `dropped` and `refused`. Raises BadRequest."""
+    `read_request`: reads a caller's body; what it does not take stands in the request's `dropped` and `refused`.
+    Raises BadRequest. `write_request`: writes the body for a provider, model and `stream` included; what the
+    dialect cannot say goes into the report. `answer_reading`, `answer_writing`: make the reader and the writer
+    of one answer.
+    """
 
-    @abstractmethod
-    def write_request(self, request: NeutralRequest, target: Target, report: Report) -> Document:
-        """The body for a provider, model and `stream` included; what it cannot say goes into the report."""
-
-    @abstractmethod
-    def answer_reading(self, report: Report) -> AnswerReading: ...
-
-    @abstractmethod
-    def answer_writing(self, asked: Asked, report: Report) -> AnswerWriting: ...
+    read_request: Callable[[Document], NeutralRequest]
+    write_request: Callable[[NeutralRequest, Target, Report], Document]
+    answer_reading: Callable[[Report], AnswerReading]
+    answer_writing: Callable[[Asked, Report], AnswerWriting]

@@ -1,5 +1,7 @@
 """What the mending of every dialect stands on: notes of what was mended, and values that had to be made up."""
 
+import json
+from collections.abc import Sequence
 from hashlib import sha256
 
 from route.dialects.base import BadAnswer, Document, encoded
@@ -47,6 +49,16 @@ def json_text(value: object) -> str:
     """As the text that it should have been."""
     wrapped: Document = {"": value}
     return encoded(wrapped).decode("utf-8", "surrogatepass")[len('{"":') : -1].strip()
+
+
+def is_whole_object(pieces: Sequence[str]) -> bool:
+    """Whether the pieces of a call's arguments add up to a whole JSON object, after which nothing can follow."""
+    if not pieces or not pieces[-1].rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(json.loads("".join(pieces)), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def bounded(count: int) -> None:

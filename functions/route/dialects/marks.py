@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from route.dialects.base import Document
+from route.dialects.fields import Fields
 
 MARK = "cache_control"
 _LISTS = ("system", "tools", "messages", "content")
+
+
+def mark_of(fields: Fields) -> Document | None:
+    """Takes an object's mark, as Anthropic and the gateways to its models have it; None where there is none."""
+    mark: Mapping[str, Any] | None = fields.take(MARK, Mapping)
+    return None if mark is None else dict(mark)
 
 
 def without_cache_marks(body: Document) -> tuple[Document, tuple[str, ...]]:

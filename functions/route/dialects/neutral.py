@@ -7,9 +7,10 @@ A request's parts know where they stood (`at`, a path without indexes), so that 
 one can say so in the caller's own words (`fields.Report`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Literal
 
 from ledger.usage import Usage
@@ -69,6 +70,11 @@ class File(Part):
     text: str = ""
     file_id: str = ""
     name: str = ""
+
+    @property
+    def titled_text(self) -> str:
+        """The plain text under its name, for a dialect that has no documents of text."""
+        return f"{self.name}\n\n{self.text}" if self.name else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,21 @@ class Turn:
     role: Role
     parts: tuple[Part, ...]
     at: str = ""
+
+
+def join_assistant_turns(turns: Iterable[Turn]) -> list[Turn]:
+    """The turns, neighbouring ones of the assistant as one: its calls then stand together before their results."""
+    joined: list[Turn] = []
+    for is_assistant, group in groupby(turns, key=lambda turn: turn.role == "assistant"):
+        run = list(group)
+        if is_assistant:
+            run = [Turn("assistant", tuple(part for turn in run for part in turn.parts), run[0].at)]
+        joined += run
+    return joined
+
+
+FREE_INPUT = "input"
+"""The one parameter under which a tool that takes free text is declared where every tool takes JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ledger.usage import from_openai
 from route.dialects import neutral, sse
-from route.dialects.base import BadAnswer, Document, mapping, maps, parse_object, text
+from route.dialects.base import BadAnswer, Document, index_of, mapping, maps, parse_object, text, unix_seconds
 from route.dialects.chat.choice import Choice
 from route.dialects.conversion import AnswerReading
 from route.dialects.fields import Report, drop_others
@@ -61,13 +61,10 @@ class ChatAnswerReading(AnswerReading):
         if self._answer_id is not None or not (answer_id or document.get("choices") or even_if_empty):
             return
         self._answer_id = answer_id
-        created = document.get("created")
-        seconds = int(created) if isinstance(created, int | float) and 0 <= created < 2**53 else None
-        yield Began(answer_id, text(document.get("model")), seconds)
+        yield Began(answer_id, text(document.get("model")), unix_seconds(document.get("created")))
 
     def _choice(self, said: Mapping[str, Any]) -> Choice:
-        index = said.get("index")
-        number = index if isinstance(index, int) else 0
+        number = index_of(said.get("index"))
         if number not in self._choices:
             self._choices[number] = Choice(number, self.report, self._answer_id or "")
         return self._choices[number]

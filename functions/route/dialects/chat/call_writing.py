@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from route.dialects.base import Document, dump, mapping, maps, text
 from route.dialects.names import wire_name
-from route.dialects.neutral import Opened
+from route.dialects.neutral import FREE_INPUT, Opened
 
 NO_ARGUMENTS = "{}"
-FREE_INPUT = "input"
-"""The one parameter of a tool that takes text, where it had to be said as a function."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,8 @@ that comes twice, become one call that nobody made.
 
 from dataclasses import dataclass, field
 
-import orjson
-
 from route.dialects.base import MAX_ANSWER_BYTES, BadAnswer, Document, text
-from route.dialects.damage import Repairs, bounded, derived_id, json_text, whole_number
+from route.dialects.damage import Repairs, bounded, derived_id, is_whole_object, json_text, whole_number
 
 _NO_ARGUMENTS = "{}"
 
@@ -23,16 +21,6 @@ class _Call:
     name: str = ""
     is_custom: bool = False
     pieces: list[str] = field(default_factory=list)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether its arguments so far are a whole object."""
-        if not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
-            return False
-        try:
-            return isinstance(orjson.loads("".join(self.pieces)), dict)
-        except orjson.JSONDecodeError:
-            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +36,7 @@ class _Piece:
     def begins_another(self, call: _Call) -> bool:
         """Whether this, which names a function, is not the call's own name once more, or more of its name."""
         if self.name == call.name:
-            return self.arguments.lstrip().startswith("{") and call.is_complete
+            return self.arguments.lstrip().startswith("{") and is_whole_object(call.pieces)
         return bool(call.name) and bool(self.arguments or any(call.pieces))
 
 

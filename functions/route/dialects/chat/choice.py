@@ -1,13 +1,12 @@
 """One choice of an answer in chat completions, as it is read: its blocks, and the calls among them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from route.dialects.base import BadAnswer, mapping, maps, text
 from route.dialects.chat.thoughts import DETAILS, PLAIN, Piece, piece_of
-from route.dialects.damage import derived_id
+from route.dialects.damage import derived_id, is_whole_object
 from route.dialects.fields import Fields, Report, drop_others
 from route.dialects.neutral import Closed, Delta, Event, Kind, Logprobs, Opened, Sealed
 
@@ -28,13 +27,8 @@ class _Call:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can follow: an object of JSON has its own end, free text has none."""
-        if self.is_free or not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
-            return False
-        try:
-            return isinstance(json.loads("".join(self.arguments)), dict)
-        except (ValueError, RecursionError):
-            return False
+        """Whether nothing can follow: a JSON object has an end of its own, free text has none."""
+        return not self.is_free and is_whole_object(self.arguments)
 
 
 class Choice:

@@ -7,7 +7,7 @@ are. What cannot be put right is a BadAnswer, so that another route is tried, or
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from route.dialects.base import BadAnswer, Document, encoded
+from route.dialects.base import BadAnswer, Document, encoded, with_members
 from route.dialects.chat.calls import Calls, mend_arguments, mend_whole_calls
 from route.dialects.damage import Repairs, bounded, derived_id, whole_number
 
@@ -45,7 +45,7 @@ class ChunkMending:
             self._repairs.names.add("head")
         if self._repairs.settle() or (missing and b"\n" in data):
             return encoded(chunk)
-        return _with(data, missing) if missing else None
+        return with_members(data, missing) if missing else None
 
     def _mended_choices(self, choices: object, data: bytes) -> list[Document]:
         sound = _objects(choices, "choices", self._repairs)
@@ -167,13 +167,6 @@ def _mend_head(
             document[name] = fit
             repairs.note("head")
     return missing
-
-
-def _with(data: bytes, missing: Mapping[str, Any]) -> bytes:
-    """A JSON object's own bytes with more members at its end."""
-    stem = data.rstrip().removesuffix(b"}").rstrip()
-    comma = b"" if stem.endswith(b"{") else b","
-    return stem + comma + encoded(dict(missing))[1:]
 
 
 def _objects(value: object, what: str, repairs: Repairs) -> list[Document]:

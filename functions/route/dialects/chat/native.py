@@ -23,7 +23,7 @@ from route.dialects.base import (
     parse_object,
     text,
 )
-from route.dialects.chat.conversion import ChatConversion
+from route.dialects.chat.conversion import CONVERSION
 from route.dialects.chat.mending import ChunkMending, mend_answer
 from route.dialects.openai_errors import error_document
 from route.dialects.sse import Event, encode, rewritten
@@ -154,7 +154,7 @@ class Chat(Dialect):
     name = "chat"
     path = "/v1/chat/completions"
     stream_end = b"data: [DONE]\n\n"
-    conversion = ChatConversion()
+    conversion = CONVERSION
     thinking_fields = ("reasoning_effort", "reasoning")
 
     def features(self, body: Document) -> Features:

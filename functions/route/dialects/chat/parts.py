@@ -7,7 +7,9 @@ from urllib.parse import unquote_to_bytes
 
 from route.dialects.base import Document
 from route.dialects.conversion import Target
+from route.dialects.data_urls import base64_url, read_data_url
 from route.dialects.fields import Fields, Report
+from route.dialects.marks import MARK, mark_of
 from route.dialects.neutral import Audio, File, Image, Part, Refusal, Text
 from route.errors import BadRequest
 
@@ -26,12 +28,6 @@ def needed(fields: Fields, name: str) -> str:
     if value is None:
         raise malformed(fields.at(name), "a text")
     return value
-
-
-def mark_of(fields: Fields) -> Document | None:
-    """A mark for the prompt cache, as gateways to Anthropic's models take them."""
-    mark = fields.take("cache_control", Mapping)
-    return None if mark is None else dict(mark)
 
 
 def read_content(message: Fields) -> tuple[Part, ...]:
@@ -102,14 +98,13 @@ def _read_file(fields: Fields) -> Part:
 
 def _data_of(url: str) -> tuple[str, str]:
     """The media type and base64 data of a data URL; two empty texts for any other."""
-    head, comma, data = url.partition(",")
-    scheme, _, said = head.partition(":")
-    if not comma or scheme.lower() != "data":
+    found = read_data_url(url)
+    if found is None:
         return "", ""
-    kind, *more = said.lower().split(";")
-    if more[-1:] == ["base64"]:
-        return kind, data
-    return kind, base64.b64encode(unquote_to_bytes(data.encode("utf-8", "surrogatepass"))).decode()
+    if found.is_base64:
+        return found.media_type.lower(), found.data
+    plain = unquote_to_bytes(found.data.encode("utf-8", "surrogatepass"))
+    return found.media_type.lower(), base64.b64encode(plain).decode()
 
 
 _READ: Mapping[str, Callable[[Fields], Part]] = {
@@ -136,9 +131,9 @@ def marked(document: Document, cache: Document | None, at: str, target: Target, 
     if cache is None:
         return document
     if target.cache_control is not True:
-        report.drop(f"{at}.cache_control")
+        report.drop(f"{at}.{MARK}")
         return document
-    return {**document, "cache_control": cache}
+    return {**document, MARK: cache}
 
 
 def content_of(parts: list[Document]) -> str | list[Document]:
@@ -154,7 +149,7 @@ def _write_text(part: Any, target: Target) -> Document:
 
 
 def _write_image(part: Any, target: Target) -> Document | None:
-    url = f"data:{part.media_type};base64,{part.data}" if part.data else part.url
+    url = base64_url(part.media_type, part.data) if part.data else part.url
     if target.images is False or not url:
         return None
     return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
@@ -167,10 +162,10 @@ def _write_audio(part: Any, target: Target) -> Document:
 def _write_file(part: Any, target: Target) -> Document | None:
     """Only what the request itself holds: an id means nothing elsewhere, and no address is looked up."""
     if part.text:
-        return {"type": "text", "text": f"{part.name}\n\n{part.text}" if part.name else part.text}
+        return {"type": "text", "text": part.titled_text}
     if not part.data:
         return None
-    data = f"data:{part.media_type or NO_TYPE};base64,{part.data}"
+    data = base64_url(part.media_type or NO_TYPE, part.data)
     return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}
 
 

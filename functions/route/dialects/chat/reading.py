@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from route.dialects.base import OUR_FIELDS, Document, text
 from route.dialects.chat.tools_reading import read_tools
 from route.dialects.chat.turns_reading import read_turns
+from route.dialects.efforts import EFFORTS
 from route.dialects.fields import Fields, Report
 from route.dialects.neutral import Format, NeutralRequest, Option, Reasoning
 
@@ -25,7 +26,7 @@ _PLAIN: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 """By the name on the wire: the option, and the type of its value."""
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _USERS = ("safety_identifier", "user")
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_EFFORTS = ("none", *EFFORTS)
 _THINKING: Mapping[str, bool | None] = {"enabled": True, "adaptive": None, "disabled": False}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from route.dialects.base import mapping, maps, text
-from route.dialects.chat.parts import mark_of
 from route.dialects.fields import Fields
+from route.dialects.marks import mark_of
 from route.dialects.neutral import HostedTool, Option, Tool, ToolChoice
 from route.errors import BadRequest
 

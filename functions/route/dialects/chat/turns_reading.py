@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from route.dialects.base import dump, text
-from route.dialects.chat.parts import malformed, mark_of, needed, read_content
+from route.dialects.chat.parts import malformed, needed, read_content
 from route.dialects.chat.thoughts import read_thinking
 from route.dialects.fields import Fields, Report
+from route.dialects.marks import mark_of
 from route.dialects.neutral import Document, Part, Refusal, Role, ToolCall, ToolResult, Turn
 
 PATH = "messages[]"

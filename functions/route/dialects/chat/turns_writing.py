@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from route.dialects.base import Document, dump
 from route.dialects.chat.parts import content_of, marked, write_part
@@ -10,7 +9,17 @@ from route.dialects.chat.thoughts import details_of
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
 from route.dialects.names import wire_name
-from route.dialects.neutral import Part, Refusal, Text, Thinking, ToolCall, ToolResult, Turn
+from route.dialects.neutral import (
+    FREE_INPUT,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+    join_assistant_turns,
+)
 
 MAX_CALL_ID = 40
 _ERROR = "Error"
@@ -18,21 +27,10 @@ _ERROR = "Error"
 
 def write_turns(turns: Iterable[Turn], target: Target, report: Report) -> list[Document]:
     writing = _Messages(target, report)
-    for turn in _joined(turns):
+    for turn in join_assistant_turns(turns):
         writing.add(turn)
     writing.flush()
     return writing.messages
-
-
-def _joined(turns: Iterable[Turn]) -> list[Turn]:
-    """Neighbouring turns of the assistant as one: its calls must stand in one message, before their results."""
-    joined: list[Turn] = []
-    for is_assistant, group in groupby(turns, key=lambda turn: turn.role == "assistant"):
-        run = list(group)
-        if is_assistant:
-            run = [Turn("assistant", tuple(part for turn in run for part in turn.parts), run[0].at)]
-        joined += run
-    return joined
 
 
 class _Messages:
@@ -116,7 +114,7 @@ class _Messages:
         return {}
 
     def _call(self, part: ToolCall) -> Document:
-        arguments = dump({"input": part.arguments}).decode() if part.free else part.arguments or "{}"
+        arguments = dump({FREE_INPUT: part.arguments}).decode() if part.free else part.arguments or "{}"
         function = {"name": wire_name(part.namespace, part.name), "arguments": arguments}
         call = {"id": self._calls.of(part.id), "type": "function", "function": function}
         return marked(call, part.cache, part.at, self._target, self._report)

@@ -6,20 +6,18 @@ from route.dialects.base import Document
 from route.dialects.chat.parts import marked
 from route.dialects.chat.turns_writing import write_turns
 from route.dialects.conversion import Target
+from route.dialects.efforts import CHAT_ASSUMED_OUTPUT_TOKENS, CHAT_EFFORTS, nearest_effort
 from route.dialects.fields import Report
 from route.dialects.names import end_user, wire_name
-from route.dialects.neutral import Format, NeutralRequest, Option, Reasoning, Tool, ToolChoice
+from route.dialects.neutral import FREE_INPUT, Format, NeutralRequest, Option, Reasoning, Tool, ToolChoice
 
 MAX_STOPS = 4
-_MOST_TOKENS = 8192  # taken for the limit where there is none, to weigh a budget of reasoning by
-_SHARES: Mapping[str, int] = {"low": 20, "medium": 50, "high": 80}
-"""Efforts that every model knows that knows any, and their share of the output in percent."""
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias")
 _SERVICE_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 _FREE: Document = {
     "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
+    "properties": {FREE_INPUT: {"type": "string"}},
+    "required": [FREE_INPUT],
     "additionalProperties": False,
 }
 """The parameters of a tool that takes text, where all of them take JSON."""
@@ -155,8 +153,9 @@ def _effort_of_budget(said: _Said) -> str:
     budget = said.value.budget_tokens
     if budget is None:
         return ""
-    most = said.request.value("max_output_tokens") or said.target.max_output_tokens or _MOST_TOKENS
-    return min(_SHARES, key=lambda word: abs(_SHARES[word] * most - 100 * budget))
+    asked = said.request.value("max_output_tokens")
+    most = asked or said.target.max_output_tokens or CHAT_ASSUMED_OUTPUT_TOKENS
+    return nearest_effort(budget, most, CHAT_EFFORTS)
 
 
 def _service_tier(said: _Said) -> Document:

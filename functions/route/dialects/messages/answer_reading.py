@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.usage import from_anthropic
 from route.dialects import neutral, sse
-from route.dialects.base import BadAnswer, Document, mapping, parse_object, text
+from route.dialects.base import BadAnswer, Document, index_of, mapping, parse_object, text
 from route.dialects.conversion import AnswerReading
 from route.dialects.fields import Fields, Report
 from route.dialects.messages import stops
@@ -88,17 +88,17 @@ class MessagesReading(AnswerReading):
         return self._message(Fields(document.get("message"), self.report))
 
     def _started(self, document: Document) -> list[neutral.Event]:
-        index = _index(document)
+        number = index_of(document.get("index"))
         return [
-            *self._close(index),
-            *self._start(index, Fields(document.get("content_block"), self.report, "content[]")),
+            *self._close(number),
+            *self._start(number, Fields(document.get("content_block"), self.report, "content[]")),
         ]
 
     def _grew(self, document: Document) -> list[neutral.Event]:
-        return self._delta(_index(document), mapping(document.get("delta")))
+        return self._delta(index_of(document.get("index")), mapping(document.get("delta")))
 
     def _stopped(self, document: Document) -> list[neutral.Event]:
-        return self._close(_index(document))
+        return self._close(index_of(document.get("index")))
 
     def _ended(self, document: Document) -> list[neutral.Event]:
         return list(self.end())
@@ -203,8 +203,3 @@ def _called(block: _Block, fields: Fields) -> Opened:
     except ValueError:
         raise BadAnswer("the answer calls a tool with arguments that are nested too deep") from None
     return Opened(0, block.number, Kind.TOOL_CALL, id=fields.text("id"), name=name)
-
-
-def _index(document: Document) -> int:
-    index = document.get("index")
-    return index if isinstance(index, int) else 0

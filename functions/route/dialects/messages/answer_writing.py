@@ -11,8 +11,19 @@ from route.dialects.fields import Report
 from route.dialects.messages import stops
 from route.dialects.messages.arguments import as_object, as_text, is_object
 from route.dialects.messages.ids import Ids
-from route.dialects.messages.turns import FREE_INPUT
-from route.dialects.neutral import Began, Closed, Counted, Delta, Finished, Kind, Logprobs, Opened, Sealed, Stop
+from route.dialects.neutral import (
+    FREE_INPUT,
+    Began,
+    Closed,
+    Counted,
+    Delta,
+    Finished,
+    Kind,
+    Logprobs,
+    Opened,
+    Sealed,
+    Stop,
+)
 from route.dialects.sse import encode
 
 _DELTAS = {

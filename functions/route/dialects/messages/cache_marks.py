@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from route.dialects.base import Document, maps
 from route.dialects.fields import Report
+from route.dialects.marks import MARK
 
 MAX_MARKS = 4
-_KEY = "cache_control"
 
 
 class CacheMarks:
@@ -20,7 +20,7 @@ class CacheMarks:
     def put(self, holder: Document, mark: Document | None, at: str) -> Document:
         """The block or tool, with its mark. `at`: where it stood."""
         if mark and self._are_taken:
-            holder[_KEY] = dict(mark)
+            holder[MARK] = dict(mark)
             self._places[id(holder)] = at
         elif mark:
             self.lose(mark, at)
@@ -29,21 +29,21 @@ class CacheMarks:
     def lose(self, mark: Document | None, at: str) -> None:
         """A mark whose holder is left out, or cannot have one."""
         if mark:
-            self._report.drop(f"{at}.{_KEY}")
+            self._report.drop(f"{at}.{MARK}")
 
     def limit(self, body: Document) -> None:
         """Takes away what Anthropic would refuse: the first ones of too many, since a later mark covers what an
         earlier one does, and the hour of a mark that comes after one of five minutes.
         """
-        marked = [holder for holder in _holders(body) if _KEY in holder]
+        marked = [holder for holder in _holders(body) if MARK in holder]
         for holder in marked[:-MAX_MARKS]:
-            self.lose(holder.pop(_KEY), self._places[id(holder)])
+            self.lose(holder.pop(MARK), self._places[id(holder)])
         is_short_seen = False
         for holder in marked[-MAX_MARKS:]:
-            is_short = holder[_KEY].get("ttl") != "1h"
+            is_short = holder[MARK].get("ttl") != "1h"
             if is_short_seen and not is_short:
-                del holder[_KEY]["ttl"]
-                self._report.drop(f"{self._places[id(holder)]}.{_KEY}.ttl")
+                del holder[MARK]["ttl"]
+                self._report.drop(f"{self._places[id(holder)]}.{MARK}.ttl")
             is_short_seen = is_short_seen or is_short
 
 

@@ -1,10 +1,9 @@
 """Reading the content of Anthropic's messages: a block becomes a part, several parts, or a word in the report."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from route.dialects.base import Document
 from route.dialects.fields import Fields
+from route.dialects.marks import MARK, mark_of
 from route.dialects.messages.arguments import as_text
 from route.dialects.neutral import File, Image, Part, Text, Thinking, ToolCall, ToolResult
 from route.errors import BadRequest
@@ -23,12 +22,6 @@ def read(owner: Fields, name: str, readings: Readings) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (Text(text=owner.text(name), at=owner.at(name)),)
     return tuple(part for block in owner.objects(name) for part in _parts(block, readings))
-
-
-def cache(fields: Fields) -> Document | None:
-    """The object's mark for the prompt cache."""
-    mark: Mapping[str, Any] | None = fields.take("cache_control", Mapping)
-    return None if mark is None else dict(mark)
 
 
 def _parts(block: Fields, readings: Readings) -> list[Part]:
@@ -57,7 +50,7 @@ def _needed(fields: Fields, name: str) -> str:
 
 
 def _text(block: Fields) -> list[Part]:
-    return [Text(text=_needed(block, "text"), at=block.path, cache=cache(block))]
+    return [Text(text=_needed(block, "text"), at=block.path, cache=mark_of(block))]
 
 
 _SOURCES = {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)}
@@ -71,7 +64,7 @@ def _image(block: Fields) -> list[Part]:
         _refuse(source, kind)
         return []
     said = {name: _needed(source, name) for name in _SOURCES[kind]}
-    return [Image(**said, at=block.path, cache=cache(block))]
+    return [Image(**said, at=block.path, cache=mark_of(block))]
 
 
 def _document(block: Fields) -> list[Part]:
@@ -93,26 +86,26 @@ def _document(block: Fields) -> list[Part]:
     else:
         _refuse(source, kind)
         return before
-    return [*before, File(**said, name=block.text("title"), at=block.path, cache=cache(block))]
+    return [*before, File(**said, name=block.text("title"), at=block.path, cache=mark_of(block))]
 
 
 def _search_result(block: Fields) -> list[Part]:
     """Its texts; where they were found is reported."""
     found = _joined(read(block, "content", SYSTEM), block)
-    return [Text(text=found, at=block.path, cache=cache(block))]
+    return [Text(text=found, at=block.path, cache=mark_of(block))]
 
 
 def _joined(parts: tuple[Part, ...], block: Fields) -> str:
     """Texts as one, which has no room for a mark in its midst."""
     for part in parts:
         if part.cache:
-            block.report.drop(f"{part.at}.cache_control")
+            block.report.drop(f"{part.at}.{MARK}")
     return "\n".join(part.text for part in parts if isinstance(part, Text))
 
 
 def _tool_reference(block: Fields) -> list[Part]:
     """What a search for tools has found: by its name, since the tool itself is among the request's tools."""
-    return [Text(text=_needed(block, "tool_name"), at=block.path, cache=cache(block))]
+    return [Text(text=_needed(block, "tool_name"), at=block.path, cache=mark_of(block))]
 
 
 def _thinking(block: Fields) -> list[Part]:
@@ -139,7 +132,7 @@ def _tool_use(block: Fields) -> list[Part]:
         arguments = as_text(block.take("input", Mapping) or {})
     except ValueError:
         raise _bad(block.at("input"), "is nested too deep") from None
-    return [ToolCall(id=call_id, name=name, arguments=arguments, at=block.path, cache=cache(block))]
+    return [ToolCall(id=call_id, name=name, arguments=arguments, at=block.path, cache=mark_of(block))]
 
 
 def _tool_result(block: Fields) -> list[Part]:
@@ -149,7 +142,7 @@ def _tool_result(block: Fields) -> list[Part]:
             parts=read(block, "content", _RESULT),
             is_error=block.take("is_error", bool) or False,
             at=block.path,
-            cache=cache(block),
+            cache=mark_of(block),
         )
     ]
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 from route.dialects.base import Document
 from route.dialects.conversion import Target
+from route.dialects.data_urls import read_data_url
 from route.dialects.fields import Report
 from route.dialects.neutral import File, Image
 
@@ -46,12 +47,10 @@ def document(part: File, target: Target, report: Report) -> Document | None:
 
 def _held(part: Image | File) -> tuple[str, str, str]:
     """`(url, media type, base64)`, with what a `data:` URL holds taken out of it."""
-    if part.url[:5].lower() != "data:":
+    found = read_data_url(part.url)
+    if found is None:
         return part.url, _named(part.media_type), part.data
-    head, _, data = part.url[5:].partition(",")
-    media_type, *parameters = head.split(";")
-    is_base64 = any(parameter.strip().lower() == "base64" for parameter in parameters)
-    return "", _named(media_type), data if is_base64 else ""
+    return "", _named(found.media_type), found.data if found.mentions_base64 else ""
 
 
 def _named(media_type: str) -> str:

@@ -22,7 +22,7 @@ from route.dialects.base import (
     parse_object,
     text,
 )
-from route.dialects.messages.conversion import MessagesConversion
+from route.dialects.messages.conversion import CONVERSION
 from route.dialects.messages.history import UNSEALED, has_unsealed, kept_by_a_provider, without_unsealed
 from route.dialects.messages.mending import EventMending, kind_of, mend_answer
 from route.dialects.sse import Event
@@ -147,7 +147,7 @@ class Messages(Dialect):
     path = "/v1/messages"
     stream_end = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     error_event_name = "error"
-    conversion = MessagesConversion()
+    conversion = CONVERSION
     thinking_fields = ("thinking",)
 
     def features(self, body: Document) -> Features:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, cast
 
 from route.dialects.base import OUR_FIELDS, Document
+from route.dialects.efforts import EFFORTS
 from route.dialects.fields import Fields, Report
+from route.dialects.marks import mark_of
 from route.dialects.messages import content
 from route.dialects.neutral import (
     Format,
@@ -37,7 +39,7 @@ _CHOICES: Mapping[str, Literal["auto", "required", "none", "named"]] = {
     "tool": "named",
 }
 _THINKING = {"enabled": True, "adaptive": None, "disabled": False}
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_EFFORTS = tuple(effort for effort in EFFORTS if effort != "minimal")
 _SHOWN = {"summarized": True, "omitted": False}
 
 
@@ -116,7 +118,7 @@ def _tool(entry: Fields) -> Tool | HostedTool | None:
         description=entry.text("description"),
         parameters=None if parameters is None else dict(parameters),
         strict=entry.take("strict", bool),
-        cache=content.cache(entry),
+        cache=mark_of(entry),
         at=entry.path,
     )
 

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from route.dialects.base import Document
+from route.dialects.efforts import MESSAGES_EFFORTS, SHARE_OF_OUTPUT, nearest_effort
 from route.dialects.neutral import Reasoning
 
 MIN_BUDGET_TOKENS = 1024
-_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
-"""What an effort is as a share of all output tokens."""
-_EFFORTS = {word: "low" if word == "minimal" else word for word in _SHARES}
+_WIRE_EFFORTS = {effort: "low" if effort == "minimal" else effort for effort in MESSAGES_EFFORTS}
 _DISPLAYS = {True: "summarized", False: "omitted"}
 
 
@@ -53,7 +52,7 @@ def _wanted_tokens(reasoning: Reasoning, room: Room) -> int | None:
     if reasoning.budget_tokens is not None:
         return reasoning.budget_tokens
     effort = reasoning.effort or ("medium" if reasoning.enabled else "")
-    share = _SHARES.get(effort)
+    share = SHARE_OF_OUTPUT.get(effort)
     return None if share is None else int(share * room.output_tokens)
 
 
@@ -68,10 +67,10 @@ def _adaptive(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None
 
 def _effort(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
     """The effort by its name, or the one whose share is nearest to the budget."""
-    effort = _EFFORTS.get(reasoning.effort, "")
+    effort = _WIRE_EFFORTS.get(reasoning.effort, "")
     if not reasoning.effort and reasoning.budget_tokens is not None:
-        share = reasoning.budget_tokens / max(room.output_tokens, 1)
-        effort = _EFFORTS[min(_SHARES, key=lambda word: abs(_SHARES[word] - share))]
+        nearest = nearest_effort(reasoning.budget_tokens, max(room.output_tokens, 1), MESSAGES_EFFORTS)
+        effort = _WIRE_EFFORTS[nearest]
     return {"output_config": {"effort": effort}} if effort and not is_off else None
 
 

@@ -17,6 +17,7 @@ from route.dialects.messages.arguments import as_object
 from route.dialects.messages.cache_marks import CacheMarks
 from route.dialects.messages.ids import Ids, tool_name
 from route.dialects.neutral import (
+    FREE_INPUT,
     File,
     Image,
     Part,
@@ -30,8 +31,6 @@ from route.dialects.neutral import (
 
 NOTHING_SAID = "."
 """What the user says where the history begins with the assistant, or with nothing but a system prompt."""
-FREE_INPUT = "input"
-"""The one parameter of a tool that takes text instead of arguments."""
 
 
 @dataclass(slots=True)

@@ -4,15 +4,14 @@ from typing import Any
 
 from route.dialects.base import Document
 from route.dialects.conversion import Target
+from route.dialects.efforts import MESSAGES_ASSUMED_OUTPUT_TOKENS
 from route.dialects.fields import Report
 from route.dialects.messages import reasoning
 from route.dialects.messages.cache_marks import CacheMarks
 from route.dialects.messages.ids import tool_name
-from route.dialects.messages.turns import FREE_INPUT, History
-from route.dialects.neutral import Format, NeutralRequest, Option, Tool, ToolChoice
+from route.dialects.messages.turns import History
+from route.dialects.neutral import FREE_INPUT, Format, NeutralRequest, Option, Tool, ToolChoice
 
-MAX_TOKENS = 8192
-"""Where neither the caller nor the catalog says how long an answer may be: Anthropic must be told."""
 MAX_USER_ID = 256
 MIN_TOP_P_WITH_THINKING = 0.95
 _REFUSED = ("n", "logprobs")
@@ -78,7 +77,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
 def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
     most = target.max_output_tokens
     if option is None:
-        return most or MAX_TOKENS
+        return most or MESSAGES_ASSUMED_OUTPUT_TOKENS
     if most is not None and option.value > most:
         report.drop(option.at)
         return most

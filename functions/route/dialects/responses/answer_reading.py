@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.usage import from_responses
 from route.dialects import sse
-from route.dialects.base import BadAnswer, dump, mapping, maps, parse_object, text
+from route.dialects.base import BadAnswer, dump, index_of, mapping, maps, parse_object, text, unix_seconds
 from route.dialects.conversion import AnswerReading
 from route.dialects.fields import Report, drop_others
 from route.dialects.neutral import (
@@ -44,7 +44,6 @@ _STREAMED: Mapping[str, tuple[Kind, str]] = {
 _CALL_FIELDS = ("type", "id", "call_id", "name", "namespace", "status", "arguments", "input")
 _INPUT_DETAILS = ("cached_tokens", "cache_write_tokens")
 _OUTPUT_DETAILS = ("reasoning_tokens",)
-_LATEST = 2**53
 _KNOWN = frozenset(ECHOED) - {"service_tier"} | {
     *("id", "object", "created_at", "completed_at", "status", "error", "incomplete_details", "model", "output"),
     *("usage", "store", "text", "prompt_cache_retention", "prompt_cache_options"),
@@ -105,21 +104,23 @@ class ResponsesReading(AnswerReading):
 
     def _item_at(self, place: object, *, is_new: bool) -> int:
         """Items are counted as they are added, since some servers give all of them the same place."""
-        index = _number(place)
-        if is_new or index not in self._items:
-            self._items[index] = self._seen
+        said = index_of(place)
+        if is_new or said not in self._items:
+            self._items[said] = self._seen
             self._seen += 1
-        return self._items[index]
+        return self._items[said]
 
     def _begin(self, response: Mapping[str, Any]) -> list[Event]:
         if self._began:
             return []
         self._began = True
-        return [Began(text(response.get("id")), text(response.get("model")), _seconds(response.get("created_at")))]
+        return [
+            Began(text(response.get("id")), text(response.get("model")), unix_seconds(response.get("created_at")))
+        ]
 
     def _delta(self, kind: str, number: int, document: Document) -> list[Event]:
         said, (of, part_name) = text(document.get("delta")), _STREAMED[kind]
-        part = _number(document.get(part_name)) if part_name else 0
+        part = index_of(document.get(part_name)) if part_name else 0
         if not said:
             return []
         if of is Kind.TOOL_CALL and (number, of, 0) not in self._blocks:
@@ -284,13 +285,3 @@ def _arguments(said: object) -> str:
         return dump(said).decode()
     except RecursionError:
         raise BadAnswer("the answer has arguments that cannot be read") from None
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _seconds(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value < _LATEST else None

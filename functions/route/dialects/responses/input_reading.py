@@ -1,10 +1,10 @@
 """Reading the `input` of a request: its items as turns."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any
 
 from route.dialects.base import dump
+from route.dialects.data_urls import read_data_url
 from route.dialects.fields import Fields, Report
 from route.dialects.neutral import (
     Audio,
@@ -18,6 +18,7 @@ from route.dialects.neutral import (
     ToolCall,
     ToolResult,
     Turn,
+    join_assistant_turns,
 )
 from route.dialects.responses.seals import is_reference_to_ours, unpack
 from route.errors import BadRequest
@@ -48,16 +49,7 @@ def read_input(body: Fields) -> list[Turn]:
             body.report.drop(f"{_AT}.item_reference")
             continue
         said += _turns(Fields(item, body.report, _AT))
-    return list(_joined(said))
-
-
-def _joined(said: Iterable[Turn]) -> Iterator[Turn]:
-    for role, group in groupby(said, key=lambda turn: turn.role):
-        turns = list(group)
-        if role == "assistant":
-            yield Turn("assistant", tuple(part for turn in turns for part in turn.parts), turns[0].at)
-        else:
-            yield from turns
+    return join_assistant_turns(said)
 
 
 def _turns(item: Fields) -> list[Turn]:
@@ -220,10 +212,8 @@ def _file(part: Fields) -> Part:
 
 def _data_url(said: str) -> tuple[str, str, str]:
     """Media type and base64 data of a data URL; of anything else neither, and itself."""
-    head, comma, data = said.partition(",")
-    if not (comma and head[:5].lower() == "data:" and head[-7:].lower() == ";base64"):
-        return "", "", said
-    return head[5:-7].partition(";")[0], data, ""
+    found = read_data_url(said)
+    return (found.media_type, found.data, "") if found is not None and found.is_base64 else ("", "", said)
 
 
 def _audio(part: Fields) -> Part:

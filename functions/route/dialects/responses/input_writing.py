@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from route.dialects.conversion import Target
+from route.dialects.data_urls import base64_url
 from route.dialects.fields import Report
 from route.dialects.names import wire_name
 from route.dialects.neutral import (
@@ -105,7 +106,7 @@ class _Items:
                 return []
 
     def _image(self, part: Image) -> list[Document]:
-        url = part.url or (f"data:{part.media_type or 'image/png'};base64,{part.data}" if part.data else "")
+        url = part.url or (base64_url(part.media_type or "image/png", part.data) if part.data else "")
         if self._target.images is False or not (url or part.file_id.startswith(_OWN_FILE)):
             self._report.refuse(part.path)
             return []
@@ -114,13 +115,13 @@ class _Items:
 
     def _file(self, part: File) -> list[Document]:
         if part.text:
-            return [_text(f"{part.name}\n\n{part.text}" if part.name else part.text, "input_text")]
+            return [_text(part.titled_text, "input_text")]
         if part.url:
             return [{"type": "input_file", "file_url": part.url}]
         if part.data:
             media_type = part.media_type or "application/pdf"
             name = part.name or f"document.{media_type.rpartition('/')[2]}"
-            data = f"data:{media_type};base64,{part.data}"
+            data = base64_url(media_type, part.data)
             return [{"type": "input_file", "filename": name, "file_data": data}]
         if part.file_id.startswith(_OWN_FILE):
             return [{"type": "input_file", "file_id": part.file_id}]

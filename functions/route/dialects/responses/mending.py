@@ -7,7 +7,7 @@ told of. What has been left out is put back in where the events that did come sa
 from collections.abc import Mapping
 from typing import Any
 
-from route.dialects.base import BadAnswer, Document, encoded, mapping, text
+from route.dialects.base import BadAnswer, Document, encoded, index_of, mapping, text
 from route.dialects.sse import encode
 
 _LIFECYCLE = ("response.queued", "response.in_progress", "response.completed", "response.incomplete")
@@ -38,7 +38,7 @@ class Mender:
         if not self._created and kind.startswith("response."):
             self._created = True
             return self._creation(kind, document)
-        item, part = _place(document, "output_index"), _place(document, "content_index")
+        item, part = index_of(document.get("output_index")), index_of(document.get("content_index"))
         match kind:
             case "response.output_item.added":
                 self._items.add(item)
@@ -87,11 +87,6 @@ class Mender:
         self.mended.add("content_part_added")
         place = {"item_id": text(document.get("item_id")), "output_index": item, "content_index": part}
         return _event("response.content_part.added", document, {**place, "part": _PARTS[kind]})
-
-
-def _place(document: Document, name: str) -> int:
-    value = document.get(name)
-    return value if isinstance(value, int) else 0
 
 
 def _event(kind: str, beside: Document, fields: Mapping[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ from route.dialects.base import (
     splice,
     text,
 )
-from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.mending import Mender
 from route.dialects.responses.reading import ENCRYPTED
 from route.dialects.responses.seals import is_ours, is_reference_to_ours
@@ -195,7 +195,7 @@ class Responses(Dialect):
     path = "/v1/responses"
     stream_end = b""
     error_event_name = "error"
-    conversion = ResponsesConversion()
+    conversion = CONVERSION
     thinking_fields = ("reasoning",)
 
     def features(self, body: Document) -> Features:

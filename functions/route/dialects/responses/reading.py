@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from route.dialects.base import OUR_FIELDS
+from route.dialects.efforts import EFFORTS
 from route.dialects.fields import Fields, Report
 from route.dialects.neutral import Document, Format, NeutralRequest, Option, Reasoning, Text, Turn
 from route.dialects.responses.input_reading import read_input
 from route.dialects.responses.tools import read_tool_choice, read_tools
 from route.errors import BadRequest
 
-EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 _STATES = ("previous_response_id", "conversation", "prompt")

@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from route.dialects.conversion import Target
+from route.dialects.efforts import EFFORTS, RESPONSES_ASSUMED_OUTPUT_TOKENS, RESPONSES_EFFORTS, nearest_effort
 from route.dialects.fields import Report
 from route.dialects.names import end_user
 from route.dialects.neutral import OPTIONS, Document, NeutralRequest, Option, Thinking, Tool
 from route.dialects.responses.input_writing import tool_name, write_turns
-from route.dialects.responses.reading import EFFORTS, ENCRYPTED, LOGPROBS
+from route.dialects.responses.reading import ENCRYPTED, LOGPROBS
 
 MIN_OUTPUT_TOKENS = 16
 """The vendor takes no smaller limit."""
-_ASSUMED_OUTPUT = 32_768
-_SHARES = (("minimal", 0.1), ("low", 0.2), ("medium", 0.5), ("high", 0.8), ("max", 0.95))
-"""Which part of the output a budget for reasoning is, by the word that comes nearest to it."""
 _TIERS = ("auto", "default", "flex", "priority", "scale", "fast")
 _VERBOSITY = ("low", "medium", "high")
 _SAMPLING = ("temperature", "top_p")
@@ -118,8 +116,8 @@ class _Options:
         if not budget:
             return ""
         asked = self.request.value("max_output_tokens")
-        share = budget / (asked or self.target.max_output_tokens or _ASSUMED_OUTPUT)
-        return min(_SHARES, key=lambda one: abs(one[1] - share))[0]
+        most = asked or self.target.max_output_tokens or RESPONSES_ASSUMED_OUTPUT_TOKENS
+        return nearest_effort(budget, most, RESPONSES_EFFORTS)
 
     def tool_choice(self, option: Option) -> Document | None:
         choice = option.value

@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from ledger.usage import Usage
 from route.dialects.base import BadAnswer
-from route.dialects.chat.conversion import ChatConversion
+from route.dialects.chat.conversion import CONVERSION
 from route.dialects.chat.native import CHAT, ChatStream
 from route.dialects.conversion import Asked
 from route.dialects.fields import Report
@@ -47,14 +47,14 @@ TOKEN: Json = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs
 def events_of(stream: bytes) -> tuple[list[Event], Report]:
     """What a stream says, its blocks in order."""
     report = Report()
-    reading, order = ChatConversion().answer_reading(report), InOrder()
+    reading, order = CONVERSION.answer_reading(report), InOrder()
     said = [one for event in Splitter().feed(stream) for one in reading.feed(event)]
     return [after for one in [*said, *reading.end()] for after in order.feed(one)], report
 
 
 def events_of_whole(document: Json) -> tuple[list[Event], Report]:
     report, order = Report(), InOrder()
-    reading = ChatConversion().answer_reading(report)
+    reading = CONVERSION.answer_reading(report)
     return [after for one in reading.whole(document) for after in order.feed(one)], report
 
 
@@ -67,13 +67,13 @@ def said(*chunks: bytes) -> list[Event]:
 
 def written(*events: Event, asked: Asked = ASKED) -> tuple[bytes, Report]:
     report = Report()
-    writing = ChatConversion().answer_writing(asked, report)
+    writing = CONVERSION.answer_writing(asked, report)
     return b"".join(map(writing.feed, events)) + writing.end(), report
 
 
 def whole(*events: Event, asked: Asked = ASKED) -> Json:
     """The unary answer, which the vendor's own types take as it is."""
-    document = ChatConversion().answer_writing(asked, Report()).whole(events)
+    document = CONVERSION.answer_writing(asked, Report()).whole(events)
     if all(
         one["finish_reason"] in ("stop", "length", "tool_calls", "content_filter", "function_call")
         for one in document["choices"]
@@ -193,7 +193,7 @@ def test_refusal() -> None:
 
 def test_call_closes_when_it_is_complete() -> None:
     """A call ends when the next one begins and its arguments are an object; text before it ends, too."""
-    reading = ChatConversion().answer_reading(Report())
+    reading = CONVERSION.answer_reading(Report())
     stream = b"".join(
         [
             says("Hi"),
@@ -426,7 +426,7 @@ def test_hostile_answers(said: list[tuple[Json, Json]]) -> None:
         written(*events_of(b"".join(map(wire_event, chunks)))[0])
     for document in chunks:
         with suppress(BadAnswer):
-            ChatConversion().answer_writing(ASKED, Report()).whole(events_of_whole(document)[0])
+            CONVERSION.answer_writing(ASKED, Report()).whole(events_of_whole(document)[0])
 
 
 # Writing.
@@ -509,7 +509,7 @@ def test_written_calls_before_tools() -> None:
         *block(Kind.TOOL_CALL, "{}", number=1, id="b", name="f"),
         Finished(0, Stop.TOOL_CALLS),
     ]
-    (found,) = ChatConversion().answer_writing(asked, report).whole(events)["choices"]
+    (found,) = CONVERSION.answer_writing(asked, report).whole(events)["choices"]
     assert found["message"]["function_call"] == {"name": "f", "arguments": "{}"}
     assert "tool_calls" not in found["message"]
     assert found["finish_reason"] == "function_call"
@@ -547,7 +547,7 @@ def test_written_reasoning() -> None:
             {"type": "reasoning.encrypted", "data": "r", "format": "anthropic-claude-v1", "index": 1},
         ],
     }
-    (turn,) = ChatConversion().read_request({"messages": [found]}).turns
+    (turn,) = CONVERSION.read_request({"messages": [found]}).turns
     thoughts = [(p.text, p.signature, p.redacted) for p in turn.parts[:2]]  # type: ignore[attr-defined]
     assert thoughts == [("AB", "s", ""), ("", "", "r")]
 
@@ -761,7 +761,7 @@ RECORDED = b"".join(
 
 
 def _translated() -> Translated:
-    conversion = ChatConversion()
+    conversion = CONVERSION
     return Translated(
         ChatStream(usage_asked=True),
         ChatStream(usage_asked=True),
@@ -783,7 +783,7 @@ def test_any_split(pieces: list[bytes]) -> None:
 
 def test_it_is_the_dialects_own() -> None:
     """The dialect can be translated."""
-    assert isinstance(CHAT.conversion, ChatConversion)
+    assert CHAT.conversion is CONVERSION
 
 
 def test_whole_calls_are_told_apart_by_their_place() -> None:
@@ -794,5 +794,5 @@ def test_whole_calls_are_told_apart_by_their_place() -> None:
     ]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     answer = {"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
-    events = ChatConversion().answer_reading(Report()).whole(answer)
+    events = CONVERSION.answer_reading(Report()).whole(answer)
     assert [event.name for event in events if isinstance(event, Opened)] == ["f", "g", "h"]

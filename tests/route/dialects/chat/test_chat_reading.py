@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from route.dialects.base import OUR_FIELDS
-from route.dialects.chat.conversion import ChatConversion
+from route.dialects.chat.conversion import CONVERSION
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
 from route.dialects.neutral import (
@@ -38,7 +38,7 @@ FUNCTION: Json = {"type": "function", "function": {"name": "f"}}
 
 
 def read(asked: Json) -> NeutralRequest:
-    return ChatConversion().read_request(asked)
+    return CONVERSION.read_request(asked)
 
 
 def turns(*messages: Json) -> tuple[Turn, ...]:
@@ -488,7 +488,7 @@ def test_hostile_requests(asked: Json, messages: list[Json]) -> None:
         found = read({**asked, "messages": messages})
         assert len(found.turns) == len(messages)
         for target in TARGETS:
-            ChatConversion().write_request(found, target, Report())
+            CONVERSION.write_request(found, target, Report())
 
 
 def test_deep_arguments() -> None:
@@ -507,5 +507,5 @@ def test_deep_arguments() -> None:
 def test_a_long_url_takes_no_longer_than_its_length(url: str) -> None:
     """What is no data URL is passed as a URL; a search that grew with the square would not end here."""
     part = {"type": "image_url", "image_url": {"url": url}}
-    (turn,) = ChatConversion().read_request({"messages": [{"role": "user", "content": [part]}]}).turns
+    (turn,) = CONVERSION.read_request({"messages": [{"role": "user", "content": [part]}]}).turns
     assert [part.url for part in turn.parts if isinstance(part, Image)] == [url]

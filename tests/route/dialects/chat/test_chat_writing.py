@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from route.dialects.chat.conversion import ChatConversion
+from route.dialects.chat.conversion import CONVERSION
 from route.dialects.chat.reading import read_request
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
@@ -50,7 +50,7 @@ def write(
     """The body, what was dropped, what was refused. Raises AssertionError where the vendor would say no."""
     report = Report()
     request = NeutralRequest(turns=turns or (HELLO,), stream=stream, **more)
-    body = ChatConversion().write_request(request, target, report)
+    body = CONVERSION.write_request(request, target, report)
     if not report.refused:
         assert [fault.message for fault in chat_rules(body)] == []
     if not report.refused and target.cache_control is not True:
@@ -511,10 +511,10 @@ def test_round_trip(request: NeutralRequest, field: str) -> None:
     """What is written for a server that takes everything is read back as it was."""
     report = Report()
     target = replace(GATEWAY, max_tokens_field=field)
-    body = ChatConversion().write_request(request, target, report)
+    body = CONVERSION.write_request(request, target, report)
     assert (report.dropped, report.refused) == ((), ())
     assert [fault.message for fault in chat_rules(body)] == []
-    found = ChatConversion().read_request(json.loads(json.dumps(body)))
+    found = CONVERSION.read_request(json.loads(json.dumps(body)))
     assert (found.dropped, found.refused) == ((), ())
     turns = [Turn(turn.role, tuple(map(_placeless, turn.parts))) for turn in found.turns]
     assert tuple(turns) == request.turns
@@ -528,5 +528,5 @@ def test_round_trip(request: NeutralRequest, field: str) -> None:
 def test_plain_servers(request: NeutralRequest) -> None:
     """A server that knows only the vendor's own fields is sent no others."""
     report = Report()
-    body = ChatConversion().write_request(request, TARGET, report)
+    body = CONVERSION.write_request(request, TARGET, report)
     assert chat_field_unknown(body) is None

@@ -29,7 +29,7 @@ from route.dialects.neutral import (
 )
 from route.dialects.pipe import Translated
 from route.dialects.responses import RESPONSES
-from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.seals import MARKER, unpack
 from route.dialects.sse import Splitter
 from tests.route.build import RECEIPT, cuts, documents, read
@@ -37,7 +37,6 @@ from tests.route.dialects.responses import responses_wire as made
 from tests.route.dialects.responses.test_responses_native import JSON, without
 
 Json = dict[str, Any]
-CONVERSION = ResponsesConversion()
 USAGE = Usage(150, 800, 50, 0, 20, 7)
 BEGAN = Began("resp_1", "small-2026-01", 1_790_000_000)
 STREAM = made.stream(*made.OUTPUT)

@@ -8,7 +8,7 @@ from route.dialects import sse
 from route.dialects.base import dump
 from route.dialects.fields import Report
 from route.dialects.neutral import Delta, Event, Kind, Opened
-from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.conversion import CONVERSION
 
 Json = dict[str, Any]
 MESSAGE: Json = {
@@ -32,7 +32,7 @@ def streamed(item: Json, place: int) -> list[Json]:
 
 
 def read(events: list[Json], output: list[Json]) -> list[Event]:
-    reading = ResponsesConversion().answer_reading(Report())
+    reading = CONVERSION.answer_reading(Report())
     begin = {"type": "response.created", "response": {"id": "resp_1"}}
     end = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": output}}
     lines = [sse.Event(b"", one["type"], dump(one)) for one in (begin, *events, end)]

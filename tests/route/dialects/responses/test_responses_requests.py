@@ -28,13 +28,12 @@ from route.dialects.neutral import (
     ToolResult,
     Turn,
 )
-from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.seals import Seal, pack
 from route.errors import BadRequest
 from tests.route.dialects.responses.test_responses_native import JSON
 
 Json = dict[str, Any]
-CONVERSION = ResponsesConversion()
 TARGET = Target("small-2026-01")
 HELLO = Turn("user", (Text(text="Hello"),))
 SEALED = pack(Seal(signature="sig", redacted="red"))

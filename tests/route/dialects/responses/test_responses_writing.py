@@ -30,10 +30,9 @@ from route.dialects.neutral import (
     ToolResult,
     Turn,
 )
-from route.dialects.responses.conversion import ResponsesConversion
+from route.dialects.responses.conversion import CONVERSION
 
 Json = dict[str, Any]
-CONVERSION = ResponsesConversion()
 TARGET = Target("small-2026-01")
 HELLO = Turn("user", (Text(text="Hello"),))
 ASKED: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsNonStreaming)
