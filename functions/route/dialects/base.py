@@ -92,7 +92,7 @@ class Reader(ABC):
         self.content_seen = False
         self.done = False
 
-    def heard(self, *, model: object, backend: object = None) -> None:
+    def record_served(self, *, model: object, backend: object = None) -> None:
         """What the provider says of itself, made fit for headers, facts and receipts; no word changes nothing."""
         self.served_model = _printable(model) or self.served_model
         self.served_by = _printable(backend) or self.served_by
@@ -131,9 +131,9 @@ class Reader(ABC):
 class UnaryReader(Reader):
     """A whole JSON document, looked at once it is complete. Never `done`: only HTTP says where it ends."""
 
-    def __init__(self, look: "Look") -> None:
+    def __init__(self, look: "Inspect") -> None:
         super().__init__()
-        self._look = look
+        self._inspect = look
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -152,7 +152,7 @@ class UnaryReader(Reader):
         document = parse_object(data)
         if document.get("error"):
             raise ErrorInAnswer(document)
-        if self._look(self, document):
+        if self._inspect(self, document):
             self._parts = [encoded(document)]
         self.content_seen = True
 
@@ -308,7 +308,7 @@ class Dialect(ABC):
     error_event_name: ClassVar[str] = ""
 
 
-Look = Callable[[Reader, Document], bool | None]
+Inspect = Callable[[Reader, Document], bool | None]
 """With which a dialect looks at a whole answer. True: it has mended the document, which goes on as it is now."""
 
 

@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerContext:
     """What an answer's writing must know of the request it answers: the caller's own body, and the time (s)."""
 
     body: Document = field(default_factory=dict)
@@ -56,14 +56,14 @@ class AnswerReading(ABC):
         self.report = report
 
     @abstractmethod
-    def whole(self, document: Document) -> Iterable[neutral.Event]:
+    def whole(self, document: Document) -> Iterable[neutral.AnswerEvent]:
         """A unary answer: its events from Began to Counted."""
 
     @abstractmethod
-    def feed(self, event: sse.Event) -> Iterable[neutral.Event]:
+    def feed(self, event: sse.Event) -> Iterable[neutral.AnswerEvent]:
         """One event of a stream, terminator included."""
 
-    def end(self) -> Iterable[neutral.Event]:
+    def end(self) -> Iterable[neutral.AnswerEvent]:
         """What was held back, once the stream has ended."""
         return ()
 
@@ -71,16 +71,16 @@ class AnswerReading(ABC):
 class AnswerWriting(ABC):
     """From events to one answer on the wire. Stateful: one for each answer."""
 
-    def __init__(self, asked: Asked, report: Report) -> None:
+    def __init__(self, asked: AnswerContext, report: Report) -> None:
         self.asked = asked
         self.report = report
 
     @abstractmethod
-    def whole(self, events: Sequence[neutral.Event]) -> Document:
+    def whole(self, events: Sequence[neutral.AnswerEvent]) -> Document:
         """A unary answer."""
 
     @abstractmethod
-    def feed(self, event: neutral.Event) -> bytes:
+    def feed(self, event: neutral.AnswerEvent) -> bytes:
         """What this event is on the wire, or nothing yet."""
 
     @abstractmethod
@@ -101,4 +101,4 @@ class Conversion:
     read_request: Callable[[Document], NeutralRequest]
     write_request: Callable[[NeutralRequest, Target, Report], Document]
     answer_reading: Callable[[Report], AnswerReading]
-    answer_writing: Callable[[Asked, Report], AnswerWriting]
+    answer_writing: Callable[[AnswerContext, Report], AnswerWriting]

@@ -11,7 +11,7 @@ from route.errors import ApiError
 PATH = f"{MESSAGES.path}/count_tokens"
 
 
-def _look(reader: Reader, document: Document) -> None:
+def _inspect(reader: Reader, document: Document) -> None:
     """A count is no usage: nothing was generated, and nothing will be billed."""
     counted = document.get("input_tokens")
     if isinstance(counted, bool) or not isinstance(counted, int):
@@ -39,7 +39,7 @@ class CountTokens(Dialect):
         return MESSAGES.without_thinking(body)
 
     def reader(self, features: Features) -> Reader:
-        return UnaryReader(_look)
+        return UnaryReader(_inspect)
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
         return MESSAGES.error_document(error, inference_id)

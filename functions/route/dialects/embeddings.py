@@ -20,7 +20,7 @@ from route.dialects.openai_errors import error_document
 from route.errors import ApiError, BadRequest
 
 
-def _look(reader: Reader, document: Document) -> None:
+def _inspect(reader: Reader, document: Document) -> None:
     """Usage and model. The vectors, numbers or base64, are nobody's business but the caller's."""
     if not isinstance(document.get("data"), list):
         raise BadAnswer("the answer has no embeddings")
@@ -30,7 +30,7 @@ def _look(reader: Reader, document: Document) -> None:
         counts = {"prompt_tokens": usage.get("prompt_tokens", usage.get("total_tokens"))}
         reader.usage, reader.usage_is_sound = from_openai({**usage, **counts}), is_sound(counts)
         reader.reported_usd = usage.get("cost")
-    reader.heard(model=document.get("model"), backend=document.get("provider"))
+    reader.record_served(model=document.get("model"), backend=document.get("provider"))
 
 
 class Embeddings(Dialect):
@@ -54,7 +54,7 @@ class Embeddings(Dialect):
         return {k: v for k, v in body.items() if k not in OUR_FIELDS} | {"model": wire_model}
 
     def reader(self, features: Features) -> Reader:
-        return UnaryReader(_look)
+        return UnaryReader(_inspect)
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
         return error_document(error)

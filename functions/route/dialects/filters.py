@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
 
-from route.dialects.neutral import Closed, Delta, Event, Kind, Opened
+from route.dialects.neutral import AnswerEvent, BlockKind, Closed, Delta, Opened
 
 _TAGS = ("think", "thinking", "reasoning")
 _OPENINGS = tuple(f"<{tag}>" for tag in _TAGS)
@@ -40,8 +40,8 @@ class _TextFilter(ABC):
         self._texts: set[tuple[int, int]] = set()
         self._held: dict[tuple[int, int], str] = {}
 
-    def feed(self, event: Event) -> Iterable[Event]:
-        if isinstance(event, Opened) and event.kind is Kind.TEXT:
+    def feed(self, event: AnswerEvent) -> Iterable[AnswerEvent]:
+        if isinstance(event, Opened) and event.kind is BlockKind.TEXT:
             self._texts.add((event.choice, event.block))
         if not isinstance(event, Delta | Closed) or (event.choice, event.block) not in self._texts:
             return [event]

@@ -200,7 +200,7 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoning:
+class ReasoningSettings:
     """How much to think. `effort`: `minimal`, `low`, `medium`, `high` or `max`; "" leaves it to the model.
 
     `enabled`: True and False are the caller's word; None leaves it to the model. `budget_tokens`: a ceiling.
@@ -285,7 +285,7 @@ class Stop(StrEnum):
     CONTEXT_FULL = "context_full"
 
 
-class Kind(StrEnum):
+class BlockKind(StrEnum):
     """What a block holds."""
 
     TEXT = "text"
@@ -309,7 +309,7 @@ class Opened:
 
     choice: int
     block: int
-    kind: Kind
+    kind: BlockKind
     id: str = ""
     name: str = ""
     namespace: str = ""
@@ -370,4 +370,4 @@ class Counted:
     cache_said: bool = False
 
 
-Event = Began | Opened | Delta | Sealed | Closed | Logprobs | Finished | Counted
+AnswerEvent = Began | Opened | Delta | Sealed | Closed | Logprobs | Finished | Counted

@@ -13,7 +13,7 @@ from typing import Protocol
 from ledger.usage import Usage
 from route.dialects.base import BadAnswer, Document, Reader, dump, parse_object
 from route.dialects.conversion import AnswerReading, AnswerWriting
-from route.dialects.neutral import Closed, Counted, Delta, Event, Finished, Opened, Sealed
+from route.dialects.neutral import AnswerEvent, Closed, Counted, Delta, Finished, Opened, Sealed
 from route.dialects.sse import Splitter
 
 InBlock = Opened | Delta | Sealed | Closed
@@ -27,7 +27,7 @@ class Step(Protocol):
 
     repaired: set[str]
 
-    def feed(self, event: Event) -> Iterable[Event]:
+    def feed(self, event: AnswerEvent) -> Iterable[AnswerEvent]:
         """What becomes of this event; what is held back comes before the event that ends it."""
 
 
@@ -44,14 +44,14 @@ class InOrder:
         self._numbers: dict[int, dict[int, int]] = defaultdict(dict)
         self._closed: set[tuple[int, int]] = set()
 
-    def feed(self, event: Event) -> Iterable[Event]:
+    def feed(self, event: AnswerEvent) -> Iterable[AnswerEvent]:
         if isinstance(event, Finished):
             return [*self._close_all(event.choice), event]
         return self._place(event) if isinstance(event, InBlock) else [event]
 
-    def _place(self, event: InBlock) -> list[Event]:
+    def _place(self, event: InBlock) -> list[AnswerEvent]:
         """This event, if its turn has come, and all that waited for it."""
-        passed: list[Event] = []
+        passed: list[AnswerEvent] = []
         due = deque([event])
         while due:
             event = due.popleft()
@@ -73,14 +73,14 @@ class InOrder:
                 due.extend(waiting.pop(next(iter(waiting))) if waiting else [])
         return passed
 
-    def _close_all(self, choice: int) -> list[Event]:
-        passed: list[Event] = []
+    def _close_all(self, choice: int) -> list[AnswerEvent]:
+        passed: list[AnswerEvent] = []
         while choice in self._open:
             passed += self._place(Closed(choice, self._open[choice]))
         return passed
 
 
-class Translated(Reader):
+class TranslatedReader(Reader):
     """A reader of a provider's dialect that speaks the caller's.
 
     `inner` reads what the provider sends, `outer` what is written for the caller. What is metered is the inner
@@ -160,10 +160,10 @@ class Translated(Reader):
         said = [event for event in self._splitter.feed(data) if event.data is not None]
         return self._written(event for one in said for event in self._reading.feed(one))
 
-    def _written(self, events: Iterable[Event]) -> bytes:
+    def _written(self, events: Iterable[AnswerEvent]) -> bytes:
         return b"".join(self._writing.feed(event) for event in self._stepped(events))
 
-    def _stepped(self, events: Iterable[Event]) -> list[Event]:
+    def _stepped(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
         passed = list(events)
         self._counted = self._counted or any(isinstance(event, Counted) for event in passed)
         for step in self._steps:
@@ -173,7 +173,7 @@ class Translated(Reader):
     def _closing(self) -> bytes:
         return self._written([*self._reading.end(), *self._estimate()]) + self._writing.end()
 
-    def _estimate(self) -> list[Event]:
+    def _estimate(self) -> list[AnswerEvent]:
         """Several clients fail without any usage, so that where the provider gave none the caller gets ours.
 
         Mending has put zeros where there was none, so that only the provider's own reader knows.

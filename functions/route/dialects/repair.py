@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from route.dialects.neutral import Closed, Delta, Event, Finished, Kind, Opened, Stop
+from route.dialects.neutral import AnswerEvent, BlockKind, Closed, Delta, Finished, Opened, Stop
 
 _OPENING = re.compile(r"<tool_call>|<function=(?P<function>[^>\s]{1,128})>|```[a-zA-Z_]{0,32}[ \t]{0,32}\r?\n")
 _CLOSING = {"<tool_call>": "</tool_call>", "<function": "</function>", "```": "```"}
@@ -39,13 +39,13 @@ class RepairToolCalls:
         self._calling: set[int] = set()
         self._next = _FIRST_NEW_BLOCK
 
-    def feed(self, event: Event) -> Iterable[Event]:
+    def feed(self, event: AnswerEvent) -> Iterable[AnswerEvent]:
         if not self._names:
             return [event]
         if isinstance(event, Finished):
             is_hidden = event.choice in self._calling and event.stop == Stop.END
             return [replace(event, stop=Stop.TOOL_CALLS) if is_hidden else event]
-        if isinstance(event, Opened) and event.kind is Kind.TEXT:
+        if isinstance(event, Opened) and event.kind is BlockKind.TEXT:
             self._opened[event.choice, event.block] = event
             self._texts[event.choice, event.block] = []
             return []
@@ -56,7 +56,7 @@ class RepairToolCalls:
             return []
         return self._settle(event)
 
-    def _settle(self, closed: Closed) -> list[Event]:
+    def _settle(self, closed: Closed) -> list[AnswerEvent]:
         place = (closed.choice, closed.block)
         text = "".join(self._texts.pop(place))
         opened = self._opened.pop(place)
@@ -65,15 +65,15 @@ class RepairToolCalls:
             return [opened, Delta(*place, text), closed] if text else [opened, closed]
         self._calling.add(closed.choice)
         self.repaired.add("tool_calls")
-        said: list[Event] = [opened, Delta(*place, left), closed] if left.strip() else []
+        said: list[AnswerEvent] = [opened, Delta(*place, left), closed] if left.strip() else []
         return [*said, *(event for call in calls for event in self._call(closed.choice, *call))]
 
-    def _call(self, choice: int, name: str, arguments: str) -> list[Event]:
+    def _call(self, choice: int, name: str, arguments: str) -> list[AnswerEvent]:
         block, self._next = self._next, self._next + 1
         digest = hashlib.sha256(
             f"{choice}\x1f{block}\x1f{name}\x1f{arguments}".encode(errors="replace")
         ).hexdigest()
-        opened = Opened(choice, block, Kind.TOOL_CALL, id=f"call_{digest[:24]}", name=name)
+        opened = Opened(choice, block, BlockKind.TOOL_CALL, id=f"call_{digest[:24]}", name=name)
         return [opened, Delta(choice, block, arguments), Closed(choice, block)]
 
 

@@ -11,12 +11,12 @@ from route.config.capabilities import ResolvedCapabilities
 from route.config.file import ModelConfig, ProviderConfig
 from route.dialects import BY_NAME
 from route.dialects.base import Dialect, Document, Reader
-from route.dialects.conversion import Asked, Target
+from route.dialects.conversion import AnswerContext, Target
 from route.dialects.fields import Report
 from route.dialects.filters import StripStopMarkers, StripThinking
 from route.dialects.marks import without_cache_marks
 from route.dialects.neutral import NeutralRequest, Part, Thinking, ToolResult
-from route.dialects.pipe import Step, Translated
+from route.dialects.pipe import Step, TranslatedReader
 from route.dialects.prompting import APPEND_SYSTEM
 from route.dialects.repair import RepairToolCalls
 from route.errors import BadRequest
@@ -187,8 +187,8 @@ class Translator:
             return outer
         assert own.conversion is not None  # noqa: S101 - without one nothing is translated
         assert theirs.conversion is not None  # noqa: S101
-        asked = Asked(self.request.body, features.stream, features.usage_asked, created)
-        return Translated(
+        asked = AnswerContext(self.request.body, features.stream, features.usage_asked, created)
+        return TranslatedReader(
             theirs.reader(replace(features, usage_asked=True)),
             outer,
             theirs.conversion.answer_reading(Report()),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.route.dialects import said_otherwise
+from tests.route.dialects import unreported_fields
 from tests.route.dialects.dialect_table import (
     TRANSLATED,
     Told,
@@ -29,11 +29,11 @@ def targets(dialect: str) -> list[str]:
 
 
 def request_fates(dialect: str) -> Fates:
-    return _fates(dialect, request_samples(dialect), told_request, said_otherwise.REQUESTS[dialect])
+    return _fates(dialect, request_samples(dialect), told_request, unreported_fields.REQUESTS[dialect])
 
 
 def answer_fates(dialect: str) -> Fates:
-    return _fates(dialect, answer_samples(dialect), told_answer, said_otherwise.ANSWERS[dialect])
+    return _fates(dialect, answer_samples(dialect), told_answer, unreported_fields.ANSWERS[dialect])
 
 
 def _fates(
@@ -81,10 +81,10 @@ def document() -> str:
     parts = [INTRODUCTION.format(**packages)]
     for dialect in TRANSLATED:
         title, to = TITLES[dialect], [f"to {TITLES[name]}" for name in targets(dialect)]
-        requests, answers = said_otherwise.REQUESTS[dialect], said_otherwise.ANSWERS[dialect]
+        requests, answers = unreported_fields.REQUESTS[dialect], unreported_fields.ANSWERS[dialect]
         parts += [f"\n## Requests of {title}\n", table(["field", *to], request_fates(dialect), requests)]
         parts += [f"\n## Answers of {title}\n", table(["field", *to], answer_fates(dialect), answers)]
-        events = said_otherwise.EVENTS[dialect]
+        events = unreported_fields.EVENTS[dialect]
         parts += [f"\n## Events of {title}\n", table(["event", "to others"], event_fates(dialect), events)]
     return "\n".join(parts)
 

@@ -18,11 +18,11 @@ from openai.types.responses.response_create_params import ResponseCreateParamsBa
 
 from route.dialects import BY_NAME, sse
 from route.dialects.base import BadAnswer, ErrorInAnswer, dump
-from route.dialects.conversion import Asked, Conversion, Target
+from route.dialects.conversion import AnswerContext, Conversion, Target
 from route.dialects.fields import MAX_NAME, Report
 from route.dialects.pipe import InOrder
 from route.errors import BadRequest
-from tests.route.dialects import said_otherwise
+from tests.route.dialects import unreported_fields
 from tests.route.dialects.vendor_types import Json, Sample, label, members, minimal, samples
 
 TRANSLATED = ("chat", "messages", "responses")
@@ -150,7 +150,7 @@ BEFORE: dict[str, list[Json]] = {
 
 def event_fate(path: str, present: Json, absent: Json, before: list[Json], dialect: str) -> str:
     """What becomes of an event, or of a field of a chunk, whatever the caller's dialect."""
-    silent = said_otherwise.EVENTS[dialect]
+    silent = unreported_fields.EVENTS[dialect]
     nothing = Told([], frozenset(), frozenset())
     return fate(
         path,
@@ -187,7 +187,7 @@ def told_request(body: Json, dialect: str, target: str) -> Told:
 def told_answer(answer: Json, dialect: str, target: str) -> Told:
     """An answer of one dialect, written for a caller of another."""
     report = Report()
-    asked = Asked(body={"model": "m", "tools": []}, stream=False, created=1)
+    asked = AnswerContext(body={"model": "m", "tools": []}, stream=False, created=1)
     try:
         events: list[Any] = list(conversion_of(dialect).answer_reading(report).whole(answer))
     except BadAnswer:
@@ -199,7 +199,7 @@ def told_answer(answer: Json, dialect: str, target: str) -> Told:
 
 
 def fate(path: str, present: Told, absent: Told, silent: Iterable[str] = ()) -> str:
-    """What became of the field at this path. `silent`: paths of `said_otherwise`."""
+    """What became of the field at this path. `silent`: paths of `unreported_fields`."""
     names = names_of(path)
     for fate_of, now in (
         (REFUSED, present.refused),

@@ -8,26 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from route.dialects.filters import STOP_MARKERS, StripStopMarkers, StripThinking
-from route.dialects.neutral import Closed, Delta, Event, Finished, Kind, Opened, Stop
+from route.dialects.neutral import AnswerEvent, BlockKind, Closed, Delta, Finished, Opened, Stop
 from route.dialects.pipe import InOrder, Step
 from route.dialects.repair import RepairToolCalls, calls_in
 
 NAMES = frozenset({"read", "write"})
 
 
-def text_events(pieces: Iterable[str], choice: int = 0, block: int = 0) -> list[Event]:
+def text_events(pieces: Iterable[str], choice: int = 0, block: int = 0) -> list[AnswerEvent]:
     return [
-        Opened(choice, block, Kind.TEXT),
+        Opened(choice, block, BlockKind.TEXT),
         *(Delta(choice, block, piece) for piece in pieces),
         Closed(choice, block),
     ]
 
 
-def through(step: Step, events: Iterable[Event]) -> list[Event]:
+def through(step: Step, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
     return [passed for event in events for passed in step.feed(event)]
 
 
-def said(events: Iterable[Event], choice: int = 0) -> str:
+def said(events: Iterable[AnswerEvent], choice: int = 0) -> str:
     return "".join(e.text for e in events if isinstance(e, Delta) and e.choice == choice)
 
 
@@ -88,7 +88,11 @@ def test_many_tags_take_no_longer_than_their_length() -> None:
 
 def test_arguments_of_calls_are_never_filtered() -> None:
     """A file that a tool writes may hold such words."""
-    events: list[Event] = [Opened(0, 0, Kind.TOOL_CALL, "1", "write"), Delta(0, 0, "</s><think>"), Closed(0, 0)]
+    events: list[AnswerEvent] = [
+        Opened(0, 0, BlockKind.TOOL_CALL, "1", "write"),
+        Delta(0, 0, "</s><think>"),
+        Closed(0, 0),
+    ]
     assert through(StripStopMarkers(), through(StripThinking(), events)) == events
 
 
@@ -140,7 +144,7 @@ def test_a_repaired_answer_stops_for_its_calls() -> None:
     events = through(RepairToolCalls(NAMES), [*text_events([CALL[:9], CALL[9:]]), Finished(0, Stop.END)])
     opened, arguments, closed, finished = events
     assert isinstance(opened, Opened)
-    assert (opened.kind, opened.name) == (Kind.TOOL_CALL, "read")
+    assert (opened.kind, opened.name) == (BlockKind.TOOL_CALL, "read")
     assert isinstance(arguments, Delta)
     assert (arguments.text, finished) == ('{"path":"a"}', Finished(0, Stop.TOOL_CALLS))
     assert isinstance(closed, Closed)
@@ -160,25 +164,25 @@ def test_hostile_text_takes_no_longer_than_its_length(text: str) -> None:
 def test_without_tools_nothing_is_held_back() -> None:
     """A request that declared no tools streams as ever."""
     step = RepairToolCalls([])
-    assert list(step.feed(Opened(0, 0, Kind.TEXT))) == [Opened(0, 0, Kind.TEXT)]
+    assert list(step.feed(Opened(0, 0, BlockKind.TEXT))) == [Opened(0, 0, BlockKind.TEXT)]
 
 
 def test_blocks_come_one_after_another() -> None:
     """What comes for a block while another is open waits; numbers have no gaps; the end closes what is open."""
-    events: list[Event] = [
-        Opened(0, 3, Kind.TEXT),
-        Opened(0, 7, Kind.TEXT),
+    events: list[AnswerEvent] = [
+        Opened(0, 3, BlockKind.TEXT),
+        Opened(0, 7, BlockKind.TEXT),
         Delta(0, 3, "a"),
         Delta(0, 7, "x"),
         Delta(0, 3, "b"),
         Finished(0, Stop.END),
     ]
     assert through(InOrder(), events) == [
-        Opened(0, 0, Kind.TEXT),
+        Opened(0, 0, BlockKind.TEXT),
         Delta(0, 0, "a"),
         Delta(0, 0, "b"),
         Closed(0, 0),
-        Opened(0, 1, Kind.TEXT),
+        Opened(0, 1, BlockKind.TEXT),
         Delta(0, 1, "x"),
         Closed(0, 1),
         Finished(0, Stop.END),
@@ -188,7 +192,7 @@ def test_blocks_come_one_after_another() -> None:
 def test_any_number_of_blocks_may_wait() -> None:
     """As many as an answer can have, each ended before its turn comes."""
     order = InOrder()
-    order.feed(Opened(0, 0, Kind.TEXT))
+    order.feed(Opened(0, 0, BlockKind.TEXT))
     for block in range(1, 4000):
         assert through(order, text_events(["x"], block=block)) == []
     assert len(list(order.feed(Closed(0, 0)))) == 1 + 3 * 3999

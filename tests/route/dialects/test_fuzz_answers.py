@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from route.dialects import base
 from route.dialects.base import BadAnswer, Dialect, ErrorInAnswer, Reader
-from route.dialects.conversion import Asked
+from route.dialects.conversion import AnswerContext
 from route.dialects.fields import Report
-from route.dialects.pipe import Translated
+from route.dialects.pipe import TranslatedReader
 from tests.route.build import RECEIPT, read
 from tests.route.dialects import fuzzing
 from tests.route.dialects.fuzzing import DIALECTS, REQUESTS, STREAMS, TRANSLATED, WHOLES, as_json, features
@@ -38,10 +38,10 @@ def outcome(reader: Reader, data: bytes, size: int) -> bytes | None:
 def translated(theirs: Dialect, own: Dialect, *, stream: bool) -> Reader:
     assert theirs.conversion
     assert own.conversion
-    asked = Asked(REQUESTS[own.name], stream, True, 1)
+    asked = AnswerContext(REQUESTS[own.name], stream, True, 1)
     reading, writing = theirs.conversion.answer_reading(Report()), own.conversion.answer_writing(asked, Report())
     traits = features(stream=stream)
-    return Translated(theirs.reader(traits), own.reader(traits), reading, [], writing, stream=stream)
+    return TranslatedReader(theirs.reader(traits), own.reader(traits), reading, [], writing, stream=stream)
 
 
 @st.composite

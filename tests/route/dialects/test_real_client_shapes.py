@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from route.dialects import BY_NAME
-from route.dialects.conversion import AnswerWriting, Asked, Target
+from route.dialects.conversion import AnswerContext, AnswerWriting, Target
 from route.dialects.fields import Report
-from route.dialects.neutral import Began, Closed, Delta, Event, Finished, Kind, Opened, Stop
+from route.dialects.neutral import AnswerEvent, Began, BlockKind, Closed, Delta, Finished, Opened, Stop
 
 Json = dict[str, Any]
 
@@ -34,9 +34,9 @@ def reasoned(body: Json) -> Json:
     """The reasoning item of an answer that a provider of another dialect gave."""
     conversion = BY_NAME["responses"].conversion
     assert conversion is not None
-    writing: AnswerWriting = conversion.answer_writing(Asked(body), Report())
-    opened, closed = Opened(0, 0, Kind.THINKING), Closed(0, 0)
-    events: list[Event] = [Began("msg_1", "m"), opened, Delta(0, 0, "Hm."), closed, Finished(0, Stop.END)]
+    writing: AnswerWriting = conversion.answer_writing(AnswerContext(body), Report())
+    opened, closed = Opened(0, 0, BlockKind.THINKING), Closed(0, 0)
+    events: list[AnswerEvent] = [Began("msg_1", "m"), opened, Delta(0, 0, "Hm."), closed, Finished(0, Stop.END)]
     [item] = writing.whole(events)["output"]
     document: Json = item
     return document

@@ -18,10 +18,10 @@ from route.dialects.neutral import (
     Closed,
     Counted,
     Delta,
-    Event,
+    AnswerEvent,
     Finished,
     Image,
-    Kind,
+    BlockKind,
     Opened,
     Stop,
     Thinking,
@@ -226,12 +226,12 @@ def test_missing_counts_are_an_estimate_of_both_sides(stream: bool, counted: boo
     assert "usage" in reader.repaired
 
 
-def blocks(draws: Sequence[tuple[int, str]]) -> list[Event]:
+def blocks(draws: Sequence[tuple[int, str]]) -> list[AnswerEvent]:
     """Blocks whose pieces come in any order, each opened before its first piece, closed at the end."""
-    events: list[Event] = []
+    events: list[AnswerEvent] = []
     for number, text in draws:
         if not any(isinstance(e, Opened) and e.block == number for e in events):
-            events.append(Opened(0, number, Kind.TEXT))
+            events.append(Opened(0, number, BlockKind.TEXT))
         events.append(Delta(0, number, text))
     return [*events, *(Closed(0, n) for n in {n for n, _ in draws}), Finished(0, Stop.END)]
 
@@ -264,7 +264,7 @@ def test_blocks_come_one_after_another(draws: list[tuple[int, str]]) -> None:
 def test_more_of_a_part_that_has_ended_is_no_answer() -> None:
     """It could only be put in the wrong place; blanks after the end say nothing."""
     order = InOrder()
-    for event in (Opened(0, 0, Kind.TEXT), Closed(0, 0), Delta(0, 0, " \n")):
+    for event in (Opened(0, 0, BlockKind.TEXT), Closed(0, 0), Delta(0, 0, " \n")):
         list(order.feed(event))
     with pytest.raises(BadAnswer):
         order.feed(Delta(0, 0, "x"))

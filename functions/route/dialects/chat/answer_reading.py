@@ -6,7 +6,7 @@ from typing import Any
 from ledger.usage import from_openai
 from route.dialects import neutral, sse
 from route.dialects.base import BadAnswer, Document, index_of, mapping, maps, parse_object, text, unix_seconds
-from route.dialects.chat.choice import Choice
+from route.dialects.chat.choice_reading import ChoiceReading
 from route.dialects.conversion import AnswerReading
 from route.dialects.fields import Report, drop_others
 from route.dialects.neutral import Began, Counted, Finished, Stop
@@ -33,17 +33,17 @@ class ChatAnswerReading(AnswerReading):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        self._choices: dict[int, Choice] = {}
+        self._choices: dict[int, ChoiceReading] = {}
         self._answer_id: str | None = None
 
-    def whole(self, document: Document) -> Iterable[neutral.Event]:
+    def whole(self, document: Document) -> Iterable[neutral.AnswerEvent]:
         yield from self._began(document, even_if_empty=True)
         for said in maps(document.get("choices")):
             yield from self._said(said, "message")
             yield from self._finish(self._choice(said), text(said.get("finish_reason")) or "stop", said)
         yield from self._rest(document)
 
-    def feed(self, event: sse.Event) -> Iterable[neutral.Event]:
+    def feed(self, event: sse.Event) -> Iterable[neutral.AnswerEvent]:
         if event.data is None or event.data.strip() == _DONE:
             return
         chunk = parse_object(event.data)
@@ -55,7 +55,7 @@ class ChatAnswerReading(AnswerReading):
                 yield from self._finish(self._choice(said), str(reason), said)
         yield from self._rest(chunk)
 
-    def _began(self, document: Document, *, even_if_empty: bool = False) -> Iterator[neutral.Event]:
+    def _began(self, document: Document, *, even_if_empty: bool = False) -> Iterator[neutral.AnswerEvent]:
         """Some begin with a chunk about the prompt that has neither an id nor a choice."""
         answer_id = text(document.get("id"))
         if self._answer_id is not None or not (answer_id or document.get("choices") or even_if_empty):
@@ -63,13 +63,13 @@ class ChatAnswerReading(AnswerReading):
         self._answer_id = answer_id
         yield Began(answer_id, text(document.get("model")), unix_seconds(document.get("created")))
 
-    def _choice(self, said: Mapping[str, Any]) -> Choice:
+    def _choice(self, said: Mapping[str, Any]) -> ChoiceReading:
         number = index_of(said.get("index"))
         if number not in self._choices:
-            self._choices[number] = Choice(number, self.report, self._answer_id or "")
+            self._choices[number] = ChoiceReading(number, self.report, self._answer_id or "")
         return self._choices[number]
 
-    def _said(self, said: Mapping[str, Any], name: str) -> Iterator[neutral.Event]:
+    def _said(self, said: Mapping[str, Any], name: str) -> Iterator[neutral.AnswerEvent]:
         message = said.get(name)
         if message is not None and not isinstance(message, Mapping):
             raise BadAnswer(f"a choice's '{name}' is not an object")
@@ -78,7 +78,9 @@ class ChatAnswerReading(AnswerReading):
         yield from choice.logprobs(mapping(said.get("logprobs")))
         drop_others(self.report, said, _CHOICE, "choices[]")
 
-    def _finish(self, choice: Choice, reason: str, said: Mapping[str, Any]) -> Iterator[neutral.Event]:
+    def _finish(
+        self, choice: ChoiceReading, reason: str, said: Mapping[str, Any]
+    ) -> Iterator[neutral.AnswerEvent]:
         """Once. A call that a tool choice demanded ends with `stop`, and so does each call of some servers."""
         if choice.is_finished:
             return
@@ -91,7 +93,7 @@ class ChatAnswerReading(AnswerReading):
             stop = Stop.STOP_SEQUENCE
         yield Finished(choice.number, stop, sequence or None)
 
-    def _rest(self, document: Document) -> Iterator[neutral.Event]:
+    def _rest(self, document: Document) -> Iterator[neutral.AnswerEvent]:
         usage = document.get("usage")
         if isinstance(usage, Mapping) and usage:
             details = mapping(usage.get("prompt_tokens_details"))

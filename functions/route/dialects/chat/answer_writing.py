@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from ledger.usage import Usage
 from route.dialects import neutral
 from route.dialects.base import Document, dump, text
-from route.dialects.chat.call_writing import Wanted
+from route.dialects.chat.call_writing import CallFormat
 from route.dialects.chat.choice_writing import ChoiceWriting
-from route.dialects.conversion import AnswerWriting, Asked
-from route.dialects.damage import derived_id
+from route.dialects.conversion import AnswerContext, AnswerWriting
 from route.dialects.fields import Report
+from route.dialects.mending import derived_id
 from route.dialects.neutral import Began, Counted
 from route.dialects.sse import encode
 
@@ -21,28 +21,28 @@ _LISTS = ("tool_calls", "reasoning_details")
 class ChatAnswerWriting(AnswerWriting):
     """One for each answer. Both forms are made of the same pieces of choices."""
 
-    def __init__(self, asked: Asked, report: Report) -> None:
+    def __init__(self, asked: AnswerContext, report: Report) -> None:
         super().__init__(asked, report)
-        self._wanted = Wanted.of(asked.body)
+        self._call_format = CallFormat.of(asked.body)
         self._began = Began()
         self._usage: Counted = Counted(Usage())
         self._choices: dict[int, ChoiceWriting] = {}
 
-    def whole(self, events: Sequence[neutral.Event]) -> Document:
+    def whole(self, events: Sequence[neutral.AnswerEvent]) -> Document:
         choices: dict[int, Document] = {}
         for piece in (piece for event in events for piece in self._pieces(event)):
             _add(choices.setdefault(piece["index"], _empty(piece["index"])), piece)
         said = [_settled(choices[number]) for number in sorted(choices)]
         return {**self._head("chat.completion"), "choices": said, "usage": usage_of(self._usage)}
 
-    def feed(self, event: neutral.Event) -> bytes:
+    def feed(self, event: neutral.AnswerEvent) -> bytes:
         return b"".join(self._chunk([piece]) for piece in self._pieces(event))
 
     def end(self) -> bytes:
         usage = self._chunk([], usage_of(self._usage)) if self.asked.usage_asked else b""
         return usage + _DONE
 
-    def _pieces(self, event: neutral.Event) -> Iterable[Document]:
+    def _pieces(self, event: neutral.AnswerEvent) -> Iterable[Document]:
         match event:
             case Began():
                 self._began = event
@@ -50,7 +50,7 @@ class ChatAnswerWriting(AnswerWriting):
                 self._usage = event
             case _:
                 if event.choice not in self._choices:
-                    self._choices[event.choice] = ChoiceWriting(event.choice, self._wanted, self.report)
+                    self._choices[event.choice] = ChoiceWriting(event.choice, self._call_format, self.report)
                 return self._choices[event.choice].said(event)
         return ()
 

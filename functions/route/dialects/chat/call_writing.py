@@ -12,7 +12,7 @@ NO_ARGUMENTS = "{}"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CallFormat:
     """What a caller's own body says of how it wants its calls.
 
     `custom`: tools that take text. `names`: by what they are called where names are kept short. `is_legacy`: it
@@ -24,7 +24,7 @@ class Wanted:
     is_legacy: bool
 
     @classmethod
-    def of(cls, body: Document) -> "Wanted":
+    def of(cls, body: Document) -> "CallFormat":
         tools = maps(body.get("tools"))
         custom = [_name(tool, "custom") for tool in tools if tool.get("type") == "custom"]
         names = [*custom, *(_name(tool, "function") for tool in tools)]

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from route.dialects.base import Document
-from route.dialects.chat.call_writing import CallWriting, Wanted
-from route.dialects.chat.thoughts import sealed_detail, signature_detail, text_detail
+from route.dialects.chat.call_writing import CallFormat, CallWriting
+from route.dialects.chat.reasoning import sealed_detail, signature_detail, text_detail
 from route.dialects.fields import Report
-from route.dialects.neutral import Closed, Delta, Finished, Kind, Logprobs, Opened, Sealed, Stop
+from route.dialects.neutral import BlockKind, Closed, Delta, Finished, Logprobs, Opened, Sealed, Stop
 
-Said = Opened | Delta | Sealed | Closed | Logprobs | Finished
+ChoiceEvent = Opened | Delta | Sealed | Closed | Logprobs | Finished
 _WORDS: Mapping[Stop, str] = {
     Stop.END: "stop",
     Stop.LENGTH: "length",
@@ -23,17 +23,17 @@ _WORDS: Mapping[Stop, str] = {
 class ChoiceWriting:
     """Takes the events of one choice, blocks one after another."""
 
-    def __init__(self, number: int, wanted: Wanted, report: Report) -> None:
-        self._number, self._wanted, self._report = number, wanted, report
+    def __init__(self, number: int, call_format: CallFormat, report: Report) -> None:
+        self._number, self._call_format, self._report = number, call_format, report
         self._has_begun = False
-        self._kind = Kind.TEXT
+        self._kind = BlockKind.TEXT
         self._call: CallWriting | None = None
         self._calls = 0
         self._details = 0
         self._detail: int | None = None
         self._has_refused = False
 
-    def said(self, event: Said) -> Iterator[Document]:
+    def said(self, event: ChoiceEvent) -> Iterator[Document]:
         """Pieces as they stand in a chunk's `choices`. The role comes first."""
         if not self._has_begun:
             self._has_begun = True
@@ -41,7 +41,7 @@ class ChoiceWriting:
         match event:
             case Logprobs():
                 tokens = list(event.tokens)
-                is_refusal = self._kind is Kind.REFUSAL
+                is_refusal = self._kind is BlockKind.REFUSAL
                 logprobs = {"content": None if is_refusal else tokens, "refusal": tokens if is_refusal else None}
                 yield {**self._piece({}), "logprobs": logprobs}
             case Finished():
@@ -67,12 +67,12 @@ class ChoiceWriting:
 
     def _opened(self, event: Opened) -> Iterator[Document]:
         self._kind, self._detail, self._call = event.kind, None, None
-        if event.kind is not Kind.TOOL_CALL:
+        if event.kind is not BlockKind.TOOL_CALL:
             return
-        if self._wanted.is_legacy and self._calls:
+        if self._call_format.is_legacy and self._calls:
             self._report.drop("tool_calls")
             return
-        self._call = self._wanted.call(event, self._calls)
+        self._call = self._call_format.call(event, self._calls)
         self._calls += 1
         yield self._call.opened()
 
@@ -80,14 +80,14 @@ class ChoiceWriting:
         if not more:
             return
         match self._kind:
-            case Kind.TEXT:
+            case BlockKind.TEXT:
                 yield {"content": more}
-            case Kind.REFUSAL:
+            case BlockKind.REFUSAL:
                 self._has_refused = True
                 yield {"refusal": more}
-            case Kind.THINKING:
+            case BlockKind.THINKING:
                 yield {"reasoning_content": more, "reasoning_details": [text_detail(self._index(), more)]}
-            case Kind.TOOL_CALL if self._call is not None:
+            case BlockKind.TOOL_CALL if self._call is not None:
                 yield from self._call.said(more)
 
     def _index(self) -> int:
@@ -119,6 +119,6 @@ class ChoiceWriting:
         if event.sequence is not None:
             self._report.drop("stop_sequence")
         word = _WORDS[event.stop] if isinstance(event.stop, Stop) else event.stop
-        if self._wanted.is_legacy and event.stop is Stop.TOOL_CALLS:
+        if self._call_format.is_legacy and event.stop is Stop.TOOL_CALLS:
             word = "function_call"
         yield self._piece({}, word)

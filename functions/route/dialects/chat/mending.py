@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from route.dialects.base import BadAnswer, Document, encoded, with_members
-from route.dialects.chat.calls import Calls, mend_arguments, mend_whole_calls
-from route.dialects.damage import Repairs, bounded, derived_id, whole_number
+from route.dialects.chat.call_mending import CallsMending, mend_arguments, mend_whole_calls
+from route.dialects.mending import Repairs, bounded, derived_id, whole_number
 
 _CHUNK: Document = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
 _WHOLE: Document = {**_CHUNK, "object": "chat.completion"}
@@ -24,7 +24,7 @@ class ChunkMending:
     def __init__(self, names: set[str]) -> None:
         self._repairs = Repairs(names)
         self._head: Document = {}
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, _ChoiceMending] = {}
 
     @property
     def calls(self) -> int:
@@ -51,7 +51,7 @@ class ChunkMending:
         sound = _objects(choices, "choices", self._repairs)
         for place, choice in enumerate(sound):
             number = _mend_index(choice, place, self._repairs)
-            state = self._choices.setdefault(number, _Choice(number, self._repairs))
+            state = self._choices.setdefault(number, _ChoiceMending(number, self._repairs))
             bounded(len(self._choices))
             if choice.get("delta") is None:
                 choice["delta"] = {}
@@ -63,11 +63,11 @@ class ChunkMending:
         return sound
 
 
-class _Choice:
+class _ChoiceMending:
     """One choice of a stream. `legacy`: the function that it calls in the form before tools."""
 
     def __init__(self, number: int, repairs: Repairs) -> None:
-        self.calls = Calls(number, repairs)
+        self.calls = CallsMending(number, repairs)
         self.legacy = ""
         self._repairs = repairs
         self._role = ""

@@ -130,10 +130,10 @@ def _meter(reader: Reader, document: Document) -> None:
     if isinstance(usage, Mapping):
         reader.usage, reader.usage_is_sound = from_openai(usage), is_sound(usage)
         reader.reported_usd = usage.get("cost", reader.reported_usd)
-    reader.heard(model=document.get("model"), backend=document.get("provider"))
+    reader.record_served(model=document.get("model"), backend=document.get("provider"))
 
 
-def _look(reader: Reader, document: Document) -> bool:
+def _inspect(reader: Reader, document: Document) -> bool:
     if document.get("object") == "error":
         raise ErrorInAnswer(document)
     choices = maps(document.get("choices"))
@@ -188,7 +188,7 @@ class Chat(Dialect):
     def reader(self, features: Features) -> Reader:
         if features.stream:
             return ChatStream(usage_asked=features.usage_asked)
-        return UnaryReader(_look)
+        return UnaryReader(_inspect)
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
         return error_document(error)

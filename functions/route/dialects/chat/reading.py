@@ -7,7 +7,7 @@ from route.dialects.chat.tools_reading import read_tools
 from route.dialects.chat.turns_reading import read_turns
 from route.dialects.efforts import EFFORTS
 from route.dialects.fields import Fields, Report
-from route.dialects.neutral import Format, NeutralRequest, Option, Reasoning
+from route.dialects.neutral import Format, NeutralRequest, Option, ReasoningSettings
 
 _NUMBER = (int, float)
 _PLAIN: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
@@ -135,13 +135,13 @@ def _reasoning(fields: Fields) -> Option | None:
     enabled = [asked.take("enabled", bool), _THINKING.get(thinking.text("type"))]
     if effort is not None or budget is not None:
         enabled.append(effort != "none")
-    found = Reasoning(
+    found = ReasoningSettings(
         enabled=next((word for word in enabled if word is not None), None),
         effort="" if effort is None or effort == "none" else effort,
         budget_tokens=budget,
         shown=None if hidden is None else not hidden,
     )
-    if found == Reasoning():
+    if found == ReasoningSettings():
         fields.report.drop(at[0])
         return None
     return Option(found, at[0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from route.dialects.base import dump, text
 from route.dialects.chat.parts import malformed, needed, read_content
-from route.dialects.chat.thoughts import read_thinking
+from route.dialects.chat.reasoning import read_thinking
 from route.dialects.fields import Fields, Report
 from route.dialects.marks import mark_of
 from route.dialects.neutral import Document, Part, Refusal, Role, ToolCall, ToolResult, Turn
@@ -17,11 +17,11 @@ def read_turns(messages: object, report: Report) -> tuple[Turn, ...]:
     """Each message is one turn. Raises BadRequest for what is no message."""
     if not isinstance(messages, list):
         raise malformed("messages", "a list")
-    reading = _Messages()
+    reading = _MessageReading()
     return tuple(reading.turn(message, report) for message in messages)
 
 
-class _Messages:
+class _MessageReading:
     """`_legacy`: ids made for calls of the form before tools, which has none, by the function's name."""
 
     def __init__(self) -> None:

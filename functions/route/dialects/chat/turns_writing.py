@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from route.dialects.base import Document, dump
 from route.dialects.chat.parts import content_of, marked, write_part
-from route.dialects.chat.thoughts import details_of
+from route.dialects.chat.reasoning import details_of
 from route.dialects.conversion import Target
 from route.dialects.fields import Report
 from route.dialects.names import wire_name
@@ -26,21 +26,21 @@ _ERROR = "Error"
 
 
 def write_turns(turns: Iterable[Turn], target: Target, report: Report) -> list[Document]:
-    writing = _Messages(target, report)
+    writing = _MessageWriting(target, report)
     for turn in join_assistant_turns(turns):
         writing.add(turn)
     writing.flush()
     return writing.messages
 
 
-class _Messages:
+class _MessageWriting:
     """`_attached`: what a message of a tool cannot hold, until the results are all said."""
 
     def __init__(self, target: Target, report: Report) -> None:
         self.messages: list[Document] = []
         self._target, self._report = target, report
         self._attached: list[Document] = []
-        self._calls, self._results = _Ids(), _Ids()
+        self._calls, self._results = _CallIds(), _CallIds()
 
     def add(self, turn: Turn) -> None:
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
@@ -145,7 +145,7 @@ def _as_error(texts: list[Document]) -> list[Document]:
     return [{**texts[0], "text": said}, *texts[1:]] if texts else [{"type": "text", "text": said}]
 
 
-class _Ids:
+class _CallIds:
     """Ids of calls, or of their results: none that is empty, none that is too long.
 
     The first call without an id and the first result without one get the same, and so on.

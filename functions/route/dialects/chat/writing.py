@@ -9,7 +9,7 @@ from route.dialects.conversion import Target
 from route.dialects.efforts import CHAT_ASSUMED_OUTPUT_TOKENS, CHAT_EFFORTS, nearest_effort
 from route.dialects.fields import Report
 from route.dialects.names import end_user, wire_name
-from route.dialects.neutral import FREE_INPUT, Format, NeutralRequest, Option, Reasoning, Tool, ToolChoice
+from route.dialects.neutral import FREE_INPUT, Format, NeutralRequest, Option, ReasoningSettings, Tool, ToolChoice
 
 MAX_STOPS = 4
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias")
@@ -28,7 +28,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
     body |= _tools(request, target, report)
     for name, option in request.options.items():
         if name not in _OF_TOOLS:
-            body |= _OPTIONS.get(name, _dropped)(_Said(name, option, request, target, report))
+            body |= _OPTIONS.get(name, _dropped)(_OptionWriting(name, option, request, target, report))
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
@@ -75,7 +75,7 @@ def _choice(option: Option, tools: tuple[Tool, ...], report: Report) -> Document
     return {"tool_choice": {"type": "function", "function": {"name": wire_name(tool.namespace, tool.name)}}}
 
 
-class _Said:
+class _OptionWriting:
     """An option with all that its writing may depend on."""
 
     def __init__(self, name: str, option: Option, request: NeutralRequest, target: Target, report: Report) -> None:
@@ -91,19 +91,19 @@ class _Said:
         return {}
 
 
-def _dropped(said: _Said) -> Document:
+def _dropped(said: _OptionWriting) -> Document:
     return said.dropped()
 
 
-def _as_it_is(said: _Said) -> Document:
+def _as_it_is(said: _OptionWriting) -> Document:
     return {said.name: said.value}
 
 
-def _sampling(said: _Said) -> Document:
+def _sampling(said: _OptionWriting) -> Document:
     return said.dropped() if said.target.sampling is False else {said.name: said.value}
 
 
-def _max_tokens(said: _Said) -> Document:
+def _max_tokens(said: _OptionWriting) -> Document:
     """More than the model can say is asked of nobody: some answer it with a 400."""
     most = said.target.max_output_tokens
     if most is not None and said.value > most:
@@ -111,17 +111,17 @@ def _max_tokens(said: _Said) -> Document:
     return {said.target.max_tokens_field: said.value if most is None else min(said.value, most)}
 
 
-def _stop(said: _Said) -> Document:
+def _stop(said: _OptionWriting) -> Document:
     if len(said.value) > MAX_STOPS:
         said.report.drop(said.at)
     return {"stop": list(said.value[:MAX_STOPS])}
 
 
-def _logprobs(said: _Said) -> Document:
+def _logprobs(said: _OptionWriting) -> Document:
     return {"logprobs": True} | ({"top_logprobs": said.value} if said.value else {})
 
 
-def _format(said: _Said) -> Document:
+def _format(said: _OptionWriting) -> Document:
     asked: Format = said.value
     if said.target.structured_output is False:
         return said.refused()
@@ -137,9 +137,9 @@ def _format(said: _Said) -> Document:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _reasoning(said: _Said) -> Document:
+def _reasoning(said: _OptionWriting) -> Document:
     """Its one word here is how much: whether it shall be shown, and that it shall be at all, cannot be said."""
-    asked: Reasoning = said.value
+    asked: ReasoningSettings = said.value
     word = "none" if asked.enabled is False else asked.effort or _effort_of_budget(said)
     if said.target.thinking == "none" or not word:
         return said.dropped()
@@ -148,7 +148,7 @@ def _reasoning(said: _Said) -> Document:
     return {"reasoning_effort": word}
 
 
-def _effort_of_budget(said: _Said) -> str:
+def _effort_of_budget(said: _OptionWriting) -> str:
     """The nearest by its share of the whole output; "" without a budget."""
     budget = said.value.budget_tokens
     if budget is None:
@@ -158,11 +158,11 @@ def _effort_of_budget(said: _Said) -> str:
     return nearest_effort(budget, most, CHAT_EFFORTS)
 
 
-def _service_tier(said: _Said) -> Document:
+def _service_tier(said: _OptionWriting) -> Document:
     return {"service_tier": said.value} if said.value in _SERVICE_TIERS else said.dropped()
 
 
-_OPTIONS: Mapping[str, Callable[[_Said], Document]] = {
+_OPTIONS: Mapping[str, Callable[[_OptionWriting], Document]] = {
     **dict.fromkeys(_SAMPLING, _sampling),
     "max_output_tokens": _max_tokens,
     "stop": _stop,

@@ -12,29 +12,29 @@ from route.dialects.fields import Fields, Report
 from route.dialects.messages import stops
 from route.dialects.messages.arguments import as_text
 from route.dialects.messages.content import ignore_direct_caller
-from route.dialects.neutral import Began, Closed, Counted, Delta, Finished, Kind, Opened, Sealed, Stop
+from route.dialects.neutral import Began, BlockKind, Closed, Counted, Delta, Finished, Opened, Sealed, Stop
 
 _DELTAS = {
-    "text_delta": (Kind.TEXT, "text"),
-    "thinking_delta": (Kind.THINKING, "thinking"),
-    "input_json_delta": (Kind.TOOL_CALL, "partial_json"),
+    "text_delta": (BlockKind.TEXT, "text"),
+    "thinking_delta": (BlockKind.THINKING, "thinking"),
+    "input_json_delta": (BlockKind.TOOL_CALL, "partial_json"),
 }
 _KINDS = {
-    "text": Kind.TEXT,
-    "thinking": Kind.THINKING,
-    "redacted_thinking": Kind.THINKING,
-    "tool_use": Kind.TOOL_CALL,
+    "text": BlockKind.TEXT,
+    "thinking": BlockKind.THINKING,
+    "redacted_thinking": BlockKind.THINKING,
+    "tool_use": BlockKind.TOOL_CALL,
 }
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation", "output_tokens_details")
 _CACHE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 @dataclass(slots=True)
-class _Block:
+class _OpenBlock:
     """An open block. `arguments`: a call's as its start has them; they count where no delta brings any."""
 
     number: int
-    kind: Kind
+    kind: BlockKind
     signature: str = ""
     redacted: str = ""
     arguments: str = ""
@@ -44,19 +44,19 @@ class _Block:
 class MessagesReading(AnswerReading):
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        self._open: dict[int, _Block | None] = {}
+        self._open: dict[int, _OpenBlock | None] = {}
         """By the wire's index. None: a block that is left out."""
         self._blocks = 0
         self._usage: dict[str, Any] = {}
         self._finished = Finished(0, Stop.END)
         self._has_begun = self._has_ended = False
 
-    def whole(self, document: Document) -> Iterable[neutral.Event]:
+    def whole(self, document: Document) -> Iterable[neutral.AnswerEvent]:
         if not isinstance(document.get("content"), list):
             raise BadAnswer("the answer has no content")
         return [*self._message(Fields(document, self.report)), *self.end()]
 
-    def feed(self, event: sse.Event) -> Iterable[neutral.Event]:
+    def feed(self, event: sse.Event) -> Iterable[neutral.AnswerEvent]:
         if event.data is None:
             return []
         document = parse_object(event.data)
@@ -66,14 +66,14 @@ class MessagesReading(AnswerReading):
         self._has_begun = True
         return read if isinstance(read[0], Began) else [Began(), *read]
 
-    def end(self) -> Iterable[neutral.Event]:
+    def end(self) -> Iterable[neutral.AnswerEvent]:
         """How it ended, and what it cost: once."""
         if self._has_ended:
             return []
         self._has_ended = True
         return [*self._close_all(), self._finished, *self._counted()]
 
-    def _read(self, kind: str, document: Document) -> list[neutral.Event]:
+    def _read(self, kind: str, document: Document) -> list[neutral.AnswerEvent]:
         reads = {
             "message_start": self._began,
             "content_block_start": self._started,
@@ -84,35 +84,35 @@ class MessagesReading(AnswerReading):
         }
         return reads[kind](document) if kind in reads else []
 
-    def _began(self, document: Document) -> list[neutral.Event]:
+    def _began(self, document: Document) -> list[neutral.AnswerEvent]:
         return self._message(Fields(document.get("message"), self.report))
 
-    def _started(self, document: Document) -> list[neutral.Event]:
+    def _started(self, document: Document) -> list[neutral.AnswerEvent]:
         number = index_of(document.get("index"))
         return [
             *self._close(number),
             *self._start(number, Fields(document.get("content_block"), self.report, "content[]")),
         ]
 
-    def _grew(self, document: Document) -> list[neutral.Event]:
+    def _grew(self, document: Document) -> list[neutral.AnswerEvent]:
         return self._delta(index_of(document.get("index")), mapping(document.get("delta")))
 
-    def _stopped(self, document: Document) -> list[neutral.Event]:
+    def _stopped(self, document: Document) -> list[neutral.AnswerEvent]:
         return self._close(index_of(document.get("index")))
 
-    def _ended(self, document: Document) -> list[neutral.Event]:
+    def _ended(self, document: Document) -> list[neutral.AnswerEvent]:
         return list(self.end())
 
-    def _message(self, message: Fields) -> list[neutral.Event]:
+    def _message(self, message: Fields) -> list[neutral.AnswerEvent]:
         message.ignore("type", "role")
-        events: list[neutral.Event] = [Began(id=message.text("id"), model=message.text("model"))]
+        events: list[neutral.AnswerEvent] = [Began(id=message.text("id"), model=message.text("model"))]
         for index, block in enumerate(message.objects("content")):
             events += [*self._start(index, block), *self._close(index)]
         self._stop(message)
         self._meter(message)
         return events
 
-    def _ending(self, document: Document) -> list[neutral.Event]:
+    def _ending(self, document: Document) -> list[neutral.AnswerEvent]:
         fields = Fields(document, self.report)
         fields.ignore("type")
         self._meter(fields)
@@ -135,28 +135,28 @@ class MessagesReading(AnswerReading):
         usage = fields.take("usage", Mapping) or {}
         self._usage |= {name: value for name, value in usage.items() if value is not None}
 
-    def _counted(self) -> list[neutral.Event]:
+    def _counted(self) -> list[neutral.AnswerEvent]:
         if not self._usage:
             return []
         Fields(self._usage, self.report, "usage").ignore(*_COUNTS, *_CACHE_COUNTS)
         return [Counted(from_anthropic(self._usage), any(name in self._usage for name in _CACHE_COUNTS))]
 
-    def _start(self, index: int, fields: Fields) -> list[neutral.Event]:
+    def _start(self, index: int, fields: Fields) -> list[neutral.AnswerEvent]:
         word = fields.text("type")
         if word not in _KINDS:
             self._open[index] = None
             self.report.drop(fields.at(word) if word else fields.path)
             fields.rest()
             return []
-        block = self._open[index] = _Block(self._blocks, _KINDS[word])
+        block = self._open[index] = _OpenBlock(self._blocks, _KINDS[word])
         self._blocks += 1
         opened = Opened(0, block.number, block.kind)
-        if block.kind is Kind.TOOL_CALL:
+        if block.kind is BlockKind.TOOL_CALL:
             opened = _called(block, fields)
         block.signature, block.redacted = fields.text("signature"), fields.text("data")
         return [opened, *self._said(block, fields.text(word) if word in ("text", "thinking") else "")]
 
-    def _delta(self, index: int, delta: Mapping[str, Any]) -> list[neutral.Event]:
+    def _delta(self, index: int, delta: Mapping[str, Any]) -> list[neutral.AnswerEvent]:
         if index not in self._open:
             raise BadAnswer("the answer goes on with a part that has not begun")
         block, word = self._open[index], text(delta.get("type"))
@@ -173,26 +173,26 @@ class MessagesReading(AnswerReading):
             raise BadAnswer("the answer goes on with a part in another kind")
         return self._said(block, text(delta.get(field)))
 
-    def _said(self, block: _Block, said: str) -> list[neutral.Event]:
+    def _said(self, block: _OpenBlock, said: str) -> list[neutral.AnswerEvent]:
         block.has_spoken = block.has_spoken or bool(said)
         return [Delta(0, block.number, said)] if said else []
 
-    def _close(self, index: int) -> list[neutral.Event]:
+    def _close(self, index: int) -> list[neutral.AnswerEvent]:
         block = self._open.pop(index, None)
         if block is None:
             return []
-        events: list[neutral.Event] = []
-        if block.kind is Kind.TOOL_CALL and not block.has_spoken:
+        events: list[neutral.AnswerEvent] = []
+        if block.kind is BlockKind.TOOL_CALL and not block.has_spoken:
             events += self._said(block, block.arguments)
         if block.signature or block.redacted:
             events.append(Sealed(0, block.number, signature=block.signature, redacted=block.redacted))
         return [*events, Closed(0, block.number)]
 
-    def _close_all(self) -> list[neutral.Event]:
+    def _close_all(self) -> list[neutral.AnswerEvent]:
         return [event for index in list(self._open) for event in self._close(index)]
 
 
-def _called(block: _Block, fields: Fields) -> Opened:
+def _called(block: _OpenBlock, fields: Fields) -> Opened:
     """A call's beginning. Its input is there as an object, as JSON, or (streamed) not yet."""
     name = fields.text("name")
     if not name:
@@ -202,4 +202,4 @@ def _called(block: _Block, fields: Fields) -> Opened:
         block.arguments = fields.text("input") or as_text(fields.take("input", Mapping) or {})
     except ValueError:
         raise BadAnswer("the answer calls a tool with arguments that are nested too deep") from None
-    return Opened(0, block.number, Kind.TOOL_CALL, id=fields.text("id"), name=name)
+    return Opened(0, block.number, BlockKind.TOOL_CALL, id=fields.text("id"), name=name)

@@ -6,19 +6,19 @@ from hashlib import sha256
 from ledger.usage import Usage
 from route.dialects import neutral
 from route.dialects.base import BadAnswer, Document, dump, text
-from route.dialects.conversion import AnswerWriting, Asked
+from route.dialects.conversion import AnswerContext, AnswerWriting
 from route.dialects.fields import Report
 from route.dialects.messages import stops
 from route.dialects.messages.arguments import as_object, as_text, is_object
-from route.dialects.messages.ids import Ids
+from route.dialects.messages.ids import UniqueIds
 from route.dialects.neutral import (
     FREE_INPUT,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
     Finished,
-    Kind,
     Logprobs,
     Opened,
     Sealed,
@@ -27,15 +27,15 @@ from route.dialects.neutral import (
 from route.dialects.sse import encode
 
 _DELTAS = {
-    Kind.TEXT: ("text_delta", "text"),
-    Kind.REFUSAL: ("text_delta", "text"),
-    Kind.THINKING: ("thinking_delta", "thinking"),
-    Kind.TOOL_CALL: ("input_json_delta", "partial_json"),
+    BlockKind.TEXT: ("text_delta", "text"),
+    BlockKind.REFUSAL: ("text_delta", "text"),
+    BlockKind.THINKING: ("thinking_delta", "thinking"),
+    BlockKind.TOOL_CALL: ("input_json_delta", "partial_json"),
 }
-_STARTS: dict[Kind, Document] = {
-    Kind.TEXT: {"type": "text", "text": ""},
-    Kind.REFUSAL: {"type": "text", "text": ""},
-    Kind.THINKING: {"type": "thinking", "thinking": "", "signature": ""},
+_STARTS: dict[BlockKind, Document] = {
+    BlockKind.TEXT: {"type": "text", "text": ""},
+    BlockKind.REFUSAL: {"type": "text", "text": ""},
+    BlockKind.THINKING: {"type": "thinking", "thinking": "", "signature": ""},
 }
 
 
@@ -50,7 +50,7 @@ class MessagesWriting(AnswerWriting):
     takes no blank text. `index` therefore counts what was started.
     """
 
-    def __init__(self, asked: Asked, report: Report) -> None:
+    def __init__(self, asked: AnswerContext, report: Report) -> None:
         super().__init__(asked, report)
         self._id = ""
         self._index = 0
@@ -59,21 +59,21 @@ class MessagesWriting(AnswerWriting):
         self._arguments: list[str] = []
         self._has_unreadable_call = False
         self._redacted: list[str] = []
-        self._ids = Ids()
-        self._kinds: set[Kind] = set()
+        self._ids = UniqueIds()
+        self._kinds: set[BlockKind] = set()
         self._finished = Finished(0, Stop.END)
         self._usage = Usage()
 
-    def whole(self, events: Sequence[neutral.Event]) -> Document:
+    def whole(self, events: Sequence[neutral.AnswerEvent]) -> Document:
         return _added_up([*(d for event in events for d in self._said(event)), *self._ending()])
 
-    def feed(self, event: neutral.Event) -> bytes:
+    def feed(self, event: neutral.AnswerEvent) -> bytes:
         return _encoded(self._said(event))
 
     def end(self) -> bytes:
         return _encoded(self._ending())
 
-    def _said(self, event: neutral.Event) -> list[Document]:
+    def _said(self, event: neutral.AnswerEvent) -> list[Document]:
         match event:
             case Began():
                 return self._begin(event)
@@ -116,7 +116,7 @@ class MessagesWriting(AnswerWriting):
 
     def _opened(self, event: Opened) -> list[Document]:
         self._block, self._is_started, self._arguments = event, False, []
-        if event.kind is not Kind.TOOL_CALL:
+        if event.kind is not BlockKind.TOOL_CALL:
             return []
         call_id = self._ids.give(event.id or f"{self._id}#{self._index}")
         return [self._start({"type": "tool_use", "id": call_id, "name": event.name, "input": {}})]
@@ -131,7 +131,7 @@ class MessagesWriting(AnswerWriting):
         block = self._block
         if block is None or not said:
             return []
-        if block.kind is Kind.TOOL_CALL:
+        if block.kind is BlockKind.TOOL_CALL:
             self._arguments.append(said)
         if block.free:
             return []
@@ -150,14 +150,14 @@ class MessagesWriting(AnswerWriting):
             self.report.drop("reasoning.encrypted_content")
         if event.redacted:
             self._redacted.append(event.redacted)
-        if self._block is None or self._block.kind is not Kind.THINKING or not event.signature:
+        if self._block is None or self._block.kind is not BlockKind.THINKING or not event.signature:
             return []
         delta = self._grow({"type": "signature_delta", "signature": event.signature})
         return [*self._started(self._block), delta]
 
     def _closed(self) -> list[Document]:
         block, said = self._block, []
-        if block is not None and block.kind is Kind.TOOL_CALL:
+        if block is not None and block.kind is BlockKind.TOOL_CALL:
             arguments = "".join(self._arguments)
             self._has_unreadable_call |= not block.free and not is_object(arguments)
             if block.free or not arguments:
@@ -186,10 +186,10 @@ class MessagesWriting(AnswerWriting):
 
     def _stopping(self) -> Document:
         stop = self._finished.stop
-        if stop is Stop.END and Kind.TOOL_CALL in self._kinds:
+        if stop is Stop.END and BlockKind.TOOL_CALL in self._kinds:
             # OpenAI's word for a call that was forced; agents go on only after the other.
             stop = Stop.TOOL_CALLS
-        elif stop is Stop.END and Kind.REFUSAL in self._kinds:
+        elif stop is Stop.END and BlockKind.REFUSAL in self._kinds:
             stop = Stop.REFUSAL
         said: Document = {"stop_reason": stops.write(stop), "stop_sequence": self._finished.sequence}
         if stop is not Stop.REFUSAL:
@@ -214,7 +214,7 @@ def _usage(usage: Usage) -> Document:
     return said | ({"output_tokens_details": {"thinking_tokens": usage.reasoning}} if usage.reasoning else {})
 
 
-def _digest(asked: Asked) -> str:
+def _digest(asked: AnswerContext) -> str:
     """For an answer without an id: the same for the same question at the same time."""
     return sha256(b"%d:%b" % (asked.created, dump(asked.body))).hexdigest()[:24]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from route.dialects import base
 from route.dialects.base import BadAnswer, Document, encoded, text
-from route.dialects.damage import Repairs, bounded, whole_number
+from route.dialects.mending import Repairs, bounded, whole_number
 from route.dialects.messages.pieces import EMPTY, HOLDERS, mend_content, mend_delta
 from route.dialects.sse import Event, encode, rewritten
 
@@ -16,7 +16,7 @@ _ONE_KIND = ("text", "thinking", "tool_use")
 
 
 @dataclass(slots=True)
-class Item:
+class OutgoingEvent:
     """An event on its way. `event`: as it came; None: it is ours. `changed`: the document has been."""
 
     document: Document
@@ -36,7 +36,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class _Block:
+class _MendedBlock:
     """`index`: the provider's. `input`: what its start said of a tool's input, as JSON, until a delta says it.
 
     `is_sealed`: nothing but its stop can follow.
@@ -48,7 +48,7 @@ class _Block:
     input: str = ""
     is_sealed: bool = False
     is_ended: bool = False
-    waiting: list[Item] = field(default_factory=list)
+    waiting: list[OutgoingEvent] = field(default_factory=list)
 
 
 class Blocks:
@@ -57,15 +57,15 @@ class Blocks:
     def __init__(self, repairs: Repairs) -> None:
         self.has_calls = False
         self._repairs = repairs
-        self._live: dict[int, _Block] = {}  # those that have not ended, by the provider's index
-        self._order: list[_Block] = []  # the one that is open, and those that wait for its end
+        self._live: dict[int, _MendedBlock] = {}  # those that have not ended, by the provider's index
+        self._order: list[_MendedBlock] = []  # the one that is open, and those that wait for its end
         self._begun = 0
         self._last = -1
         self._held = 0
         self._ids: set[str] = set()
         self._out: list[Event] = []
 
-    def start(self, item: Item, *seeds: str | bytes) -> list[Event]:
+    def start(self, item: OutgoingEvent, *seeds: str | bytes) -> list[Event]:
         index = self._index(item, self._last + 1)
         content = item.document.get("content_block")
         if not isinstance(content, dict):
@@ -83,7 +83,7 @@ class Blocks:
             self._give(block, _delta(start.delta))
         return self._flushed()
 
-    def delta(self, item: Item) -> list[Event]:
+    def delta(self, item: OutgoingEvent) -> list[Event]:
         index = self._index(item, self._last)
         delta = item.document.get("delta")
         if not isinstance(delta, dict):
@@ -105,7 +105,7 @@ class Blocks:
         self._give(block, item)
         return self._flushed()
 
-    def stop(self, item: Item) -> list[Event]:
+    def stop(self, item: OutgoingEvent) -> list[Event]:
         index = self._index(item, self._last)
         self._mark(item)
         if index in self._live:
@@ -120,7 +120,7 @@ class Blocks:
             self._end(self._order[0])
         return self._flushed()
 
-    def _mark(self, item: Item) -> None:
+    def _mark(self, item: OutgoingEvent) -> None:
         item.changed = self._repairs.settle() or item.changed
 
     def _flushed(self) -> list[Event]:
@@ -128,12 +128,12 @@ class Blocks:
         out, self._out = self._out, []
         return out
 
-    def _index(self, item: Item, otherwise: int) -> int:
+    def _index(self, item: OutgoingEvent, otherwise: int) -> int:
         said = whole_number(item.document.get("index"))
         return otherwise if said is None else said
 
-    def _begin(self, index: int, kind: str, item: Item) -> _Block:
-        block = _Block(index, self._begun, kind)
+    def _begin(self, index: int, kind: str, item: OutgoingEvent) -> _MendedBlock:
+        block = _MendedBlock(index, self._begun, kind)
         self._live[index] = block
         self._order.append(block)
         self._last = index
@@ -142,7 +142,7 @@ class Blocks:
         self._give(block, item)
         return block
 
-    def _begin_for(self, index: int, kind: str) -> _Block:
+    def _begin_for(self, index: int, kind: str) -> _MendedBlock:
         """A block that nobody began, for a delta that says what it is."""
         if kind not in HOLDERS:
             raise BadAnswer("a delta belongs to no block")
@@ -150,15 +150,17 @@ class Blocks:
             self._end(self._live[index])
         self._repairs.note("block_start")
         content = dict(EMPTY[HOLDERS[kind]])
-        return self._begin(index, content["type"], Item({"type": "content_block_start", "content_block": content}))
+        return self._begin(
+            index, content["type"], OutgoingEvent({"type": "content_block_start", "content_block": content})
+        )
 
-    def _end(self, block: _Block, item: Item | None = None) -> None:
+    def _end(self, block: _MendedBlock, item: OutgoingEvent | None = None) -> None:
         """With the provider's own stop, or where it has none with ours."""
         if block.input:
             self._give(block, _delta({"type": "input_json_delta", "partial_json": block.input}))
         if item is None:
             self._repairs.note("block_stop")
-        self._give(block, item or Item({"type": "content_block_stop"}))
+        self._give(block, item or OutgoingEvent({"type": "content_block_stop"}))
         del self._live[block.index]
         block.is_ended = True
         while self._order and self._order[0].is_ended:
@@ -171,7 +173,7 @@ class Blocks:
             self._held -= sum(item.size for item in waiting)
             self._out += [item.sent() for item in waiting]
 
-    def _give(self, block: _Block, item: Item) -> None:
+    def _give(self, block: _MendedBlock, item: OutgoingEvent) -> None:
         index = item.document.get("index")
         if type(index) is not int or index != block.number:
             item.document["index"] = block.number
@@ -189,5 +191,5 @@ class Blocks:
             raise BadAnswer("a block of the answer does not end")
 
 
-def _delta(delta: Document) -> Item:
-    return Item({"type": "content_block_delta", "delta": delta})
+def _delta(delta: Document) -> OutgoingEvent:
+    return OutgoingEvent({"type": "content_block_delta", "delta": delta})

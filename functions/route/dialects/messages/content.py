@@ -8,11 +8,11 @@ from route.dialects.messages.arguments import as_text
 from route.dialects.neutral import File, Image, Part, Text, Thinking, ToolCall, ToolResult
 from route.errors import BadRequest
 
-Reading = Callable[[Fields], list[Part]]
-Readings = Mapping[str, Reading]
+BlockReader = Callable[[Fields], list[Part]]
+BlockReaders = Mapping[str, BlockReader]
 
 
-def read(owner: Fields, name: str, readings: Readings) -> tuple[Part, ...]:
+def read(owner: Fields, name: str, readings: BlockReaders) -> tuple[Part, ...]:
     """The content under a name: a text, or a list of blocks; none where it is missing. Raises BadRequest."""
     content = owner.peek(name)
     if content is None:
@@ -24,7 +24,7 @@ def read(owner: Fields, name: str, readings: Readings) -> tuple[Part, ...]:
     return tuple(part for block in owner.objects(name) for part in _parts(block, readings))
 
 
-def _parts(block: Fields, readings: Readings) -> list[Part]:
+def _parts(block: Fields, readings: BlockReaders) -> list[Part]:
     """What is not read is refused: it was said to the model, and cannot be said to another."""
     kind = block.text("type")
     if kind in readings:
@@ -159,10 +159,10 @@ def _tool_change(block: Fields) -> list[Part]:
     return []
 
 
-_INSIDE: Readings = {"text": _text, "image": _image}
-_SHOWN: Readings = {**_INSIDE, "document": _document, "search_result": _search_result}
-_RESULT: Readings = {**_SHOWN, "tool_reference": _tool_reference}
-BY_ROLE: Mapping[str, Readings] = {
+_INSIDE: BlockReaders = {"text": _text, "image": _image}
+_SHOWN: BlockReaders = {**_INSIDE, "document": _document, "search_result": _search_result}
+_RESULT: BlockReaders = {**_SHOWN, "tool_reference": _tool_reference}
+BY_ROLE: Mapping[str, BlockReaders] = {
     "user": {**_SHOWN, "tool_result": _tool_result},
     "assistant": {
         "text": _text,
@@ -173,5 +173,5 @@ BY_ROLE: Mapping[str, Readings] = {
     "system": {"text": _text, "tool_addition": _tool_change, "tool_removal": _tool_change},
 }
 """Which blocks may stand in whose message."""
-SYSTEM: Readings = {"text": _text}
+SYSTEM: BlockReaders = {"text": _text}
 """Which may stand in the request's own `system`."""

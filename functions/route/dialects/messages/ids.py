@@ -10,7 +10,7 @@ def tool_name(namespace: str, name: str) -> str:
     return wire_name(namespace, name, MAX_NAME if namespace else MAX_TOOL_NAME)
 
 
-class Ids:
+class UniqueIds:
     """Gives legal ids. One that was given before becomes another: some servers number each turn's calls from 0."""
 
     def __init__(self) -> None:

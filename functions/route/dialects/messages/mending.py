@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from route.dialects.base import BadAnswer, Document, encoded, mapping, text
-from route.dialects.damage import Repairs, derived_id, whole_number
-from route.dialects.messages.blocks import Blocks, Item
+from route.dialects.mending import Repairs, derived_id, whole_number
+from route.dialects.messages.blocks import Blocks, OutgoingEvent
 from route.dialects.messages.pieces import mend_blocks
 from route.dialects.sse import Event, rewritten
 
@@ -36,7 +36,7 @@ class EventMending:
         self._message_id = ""
         self._begun = False
         self._usage: Document = {}
-        self._of: Mapping[str, Callable[[Item], list[Event]]] = {
+        self._of: Mapping[str, Callable[[OutgoingEvent], list[Event]]] = {
             "message_start": self._begin,
             "content_block_start": lambda item: self._blocks.start(item, self._message_id, _data(item)),
             "content_block_delta": self._blocks.delta,
@@ -53,7 +53,7 @@ class EventMending:
         if not kind:
             raise BadAnswer("an event of the stream is of no kind")
         event = self._named(event, document, kind)
-        item = Item(document, event, self._repairs.settle())
+        item = OutgoingEvent(document, event, self._repairs.settle())
         if kind not in self._of:
             return [item.sent()]
         if not self._begun and kind != "message_start":
@@ -72,7 +72,7 @@ class EventMending:
         self._repairs.names.add("event_name")
         return rewritten(event, name=kind)
 
-    def _begin(self, item: Item) -> list[Event]:
+    def _begin(self, item: OutgoingEvent) -> list[Event]:
         if self._begun:
             raise BadAnswer("a second message begins inside the first")
         message = item.document.get("message")
@@ -88,7 +88,7 @@ class EventMending:
         item.changed = self._repairs.settle() or item.changed
         return [item.sent()]
 
-    def _finish(self, item: Item) -> list[Event]:
+    def _finish(self, item: OutgoingEvent) -> list[Event]:
         document, known = item.document, self._usage
         delta = document.get("delta")
         if not isinstance(delta, dict):
@@ -121,7 +121,7 @@ def mend_answer(document: Document, names: set[str]) -> bool:
     return repairs.settle()
 
 
-def _data(item: Item) -> bytes:
+def _data(item: OutgoingEvent) -> bytes:
     return (item.event.data if item.event else None) or b""
 
 

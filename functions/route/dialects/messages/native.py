@@ -66,7 +66,7 @@ class MessagesStream(StreamReader):
         """Before it is mended: what we fill in, the provider has not counted."""
         if kind == "message_start":
             message = mapping(document.get("message"))
-            self.heard(model=message.get("model"))
+            self.record_served(model=message.get("model"))
             self._meter(mapping(message.get("usage")))
         if kind == "message_delta":
             self._meter(mapping(document.get("usage")))
@@ -116,13 +116,13 @@ class MessagesStream(StreamReader):
 _DELTA_TEXT = ("text", "partial_json", "thinking")
 
 
-def _look(reader: Reader, document: Document) -> bool:
+def _inspect(reader: Reader, document: Document) -> bool:
     if document.get("type") == "error":
         raise ErrorInAnswer(document)
     usage = document.get("usage")
     if isinstance(usage, Mapping):
         reader.usage, reader.usage_is_sound = from_anthropic(usage), is_sound(usage)
-    reader.heard(model=document.get("model"))
+    reader.record_served(model=document.get("model"))
     is_mended = mend_answer(document, reader.repaired)
     for block in maps(document["content"]):
         reader.output_chars += len(text(block.get("text"))) + len(text(block.get("thinking")))
@@ -186,7 +186,7 @@ class Messages(Dialect):
         return body | ({"output_config": left} if left else {}), (*asked, "output_config.effort")
 
     def reader(self, features: Features) -> Reader:
-        return MessagesStream() if features.stream else UnaryReader(_look)
+        return MessagesStream() if features.stream else UnaryReader(_inspect)
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
         kind = _TYPES.get(error.status, "api_error")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from route.dialects.base import BadAnswer, Document
-from route.dialects.damage import Repairs, derived_id, json_text
+from route.dialects.mending import Repairs, derived_id, json_text
 
 HOLDERS: Mapping[str, str] = {"text_delta": "text", "thinking_delta": "thinking"}
 """Which kind of block a delta belongs to, where there is but one that can be begun for it."""

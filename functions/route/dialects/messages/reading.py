@@ -13,7 +13,7 @@ from route.dialects.neutral import (
     HostedTool,
     NeutralRequest,
     Option,
-    Reasoning,
+    ReasoningSettings,
     Role,
     Text,
     Tool,
@@ -173,7 +173,7 @@ def _reasoning(fields: Fields, config: Fields) -> Iterable[tuple[str, Option]]:
     if mode or effort:
         shown = _word(thinking, "display", _SHOWN) if enabled is not False else ""
         budget = thinking.take("budget_tokens", int) if enabled else None
-        reasoning = Reasoning(enabled, effort, budget, _SHOWN.get(shown))
+        reasoning = ReasoningSettings(enabled, effort, budget, _SHOWN.get(shown))
         yield "reasoning", Option(reasoning, thinking.path if mode else config.at("effort"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from route.dialects.base import Document
 from route.dialects.efforts import MESSAGES_EFFORTS, SHARE_OF_OUTPUT, nearest_effort
-from route.dialects.neutral import Reasoning
+from route.dialects.neutral import ReasoningSettings
 
 MIN_BUDGET_TOKENS = 1024
 _WIRE_EFFORTS = {effort: "low" if effort == "minimal" else effort for effort in MESSAGES_EFFORTS}
@@ -13,7 +13,7 @@ _DISPLAYS = {True: "summarized", False: "omitted"}
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ThinkingLimits:
     """What there is to think in. `output_tokens`: all that may be written, thoughts included.
 
     `has_begun`: whether the history lets a model with a budget think at all.
@@ -23,7 +23,7 @@ class Room:
     has_begun: bool = True
 
 
-def write(reasoning: Reasoning, kind: str | None, room: Room) -> Document | None:
+def write(reasoning: ReasoningSettings, kind: str | None, room: ThinkingLimits) -> Document | None:
     """`thinking` and `output_config` as far as there is something to say. None: it cannot be said.
 
     `kind`: how the model thinks (`conversion.Target.thinking`).
@@ -36,7 +36,7 @@ def is_thinking(written: Document) -> bool:
     return (written.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
-def _budget(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
+def _budget(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) -> Document | None:
     if is_off:
         return {"thinking": {"type": "disabled"}}
     wanted = _wanted_tokens(reasoning, room)
@@ -47,7 +47,7 @@ def _budget(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
     return {"thinking": thinking | ({"display": "omitted"} if reasoning.shown is False else {})}
 
 
-def _wanted_tokens(reasoning: Reasoning, room: Room) -> int | None:
+def _wanted_tokens(reasoning: ReasoningSettings, room: ThinkingLimits) -> int | None:
     """The caller's number, or its effort's share; the middle where it only wants some."""
     if reasoning.budget_tokens is not None:
         return reasoning.budget_tokens
@@ -56,7 +56,7 @@ def _wanted_tokens(reasoning: Reasoning, room: Room) -> int | None:
     return None if share is None else int(share * room.output_tokens)
 
 
-def _adaptive(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
+def _adaptive(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) -> Document | None:
     if is_off:
         return {"thinking": {"type": "disabled"}}
     thinking: Document = {"type": "adaptive"}
@@ -65,7 +65,7 @@ def _adaptive(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None
     return {"thinking": thinking, **(_effort(reasoning, room, is_off) or {})}
 
 
-def _effort(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
+def _effort(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) -> Document | None:
     """The effort by its name, or the one whose share is nearest to the budget."""
     effort = _WIRE_EFFORTS.get(reasoning.effort, "")
     if not reasoning.effort and reasoning.budget_tokens is not None:
@@ -74,11 +74,11 @@ def _effort(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
     return {"output_config": {"effort": effort}} if effort and not is_off else None
 
 
-def _none(reasoning: Reasoning, room: Room, is_off: bool) -> Document | None:
+def _none(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) -> Document | None:
     return {} if is_off else None
 
 
-_WRITINGS: dict[str, Callable[[Reasoning, Room, bool], Document | None]] = {
+_WRITINGS: dict[str, Callable[[ReasoningSettings, ThinkingLimits, bool], Document | None]] = {
     "budget": _budget,
     "adaptive": _adaptive,
     "effort": _effort,

@@ -15,7 +15,7 @@ from route.dialects.fields import Report
 from route.dialects.messages import media
 from route.dialects.messages.arguments import as_object
 from route.dialects.messages.cache_marks import CacheMarks
-from route.dialects.messages.ids import Ids, tool_name
+from route.dialects.messages.ids import UniqueIds, tool_name
 from route.dialects.neutral import (
     FREE_INPUT,
     File,
@@ -45,7 +45,7 @@ class _Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _UnansweredCall:
     """A call that has no result yet. `message`: the number of the message that it stands in."""
 
     wire_id: str
@@ -53,7 +53,7 @@ class _Open:
     at: str
 
 
-class History:
+class MessageWriting:
     """Takes a request's turns in order."""
 
     def __init__(self, target: Target, report: Report, marks: CacheMarks) -> None:
@@ -62,8 +62,8 @@ class History:
         """The names of all tools that were called, as they are on the wire."""
         self._target, self._report, self._marks = target, report, marks
         self._messages: list[_Message] = []
-        self._ids = Ids()
-        self._open: dict[str, deque[_Open]] = defaultdict(deque)
+        self._ids = UniqueIds()
+        self._open: dict[str, deque[_UnansweredCall]] = defaultdict(deque)
 
     def add(self, turn: Turn) -> None:
         for part in turn.parts:
@@ -170,7 +170,7 @@ class History:
         arguments = {FREE_INPUT: part.arguments} if part.free else as_object(part.arguments)
         wire_id = self._ids.give(part.id)
         self._put("assistant", {"type": "tool_use", "id": wire_id, "name": name, "input": arguments}, part)
-        self._open[part.id].append(_Open(wire_id, len(self._messages) - 1, part.at))
+        self._open[part.id].append(_UnansweredCall(wire_id, len(self._messages) - 1, part.at))
 
     def _result(self, part: ToolResult) -> None:
         """Goes into the message after its call, wherever it stood. One without a call is refused by Anthropic."""

@@ -9,7 +9,7 @@ from route.dialects.fields import Report
 from route.dialects.messages import reasoning
 from route.dialects.messages.cache_marks import CacheMarks
 from route.dialects.messages.ids import tool_name
-from route.dialects.messages.turns import History
+from route.dialects.messages.turns import MessageWriting
 from route.dialects.neutral import FREE_INPUT, Format, NeutralRequest, Option, Tool, ToolChoice
 
 MAX_USER_ID = 256
@@ -19,7 +19,7 @@ _CHOICES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 _FREE = {"type": "object", "properties": {FREE_INPUT: {"type": "string"}}, "required": [FREE_INPUT]}
 
 
-class _Options:
+class _RemainingOptions:
     """A request's settings. What is not taken counts as dropped, or as refused where it matters."""
 
     def __init__(self, request: NeutralRequest, report: Report) -> None:
@@ -50,15 +50,15 @@ class _Options:
 def write_request(request: NeutralRequest, target: Target, report: Report) -> Document:
     """What cannot be said goes into the report; the body is one that Anthropic takes all the same."""
     marks = CacheMarks(report, are_taken=target.cache_control is not False)
-    options = _Options(request, report)
-    history = History(target, report, marks)
+    options = _RemainingOptions(request, report)
+    history = MessageWriting(target, report, marks)
     for turn in request.turns:
         history.add(turn)
     limit = _max_tokens(options.take("max_output_tokens"), target, report)
     body: Document = {"model": target.wire_model, "max_tokens": limit, "stream": request.stream}
     body |= {"system": history.system} if history.system else {}
     body |= {"messages": history.messages()}
-    room = reasoning.Room(limit, history.allows_budget)
+    room = reasoning.ThinkingLimits(limit, history.allows_budget)
     thinking = _thinking(options.take("reasoning"), target, report, room, is_forced=_is_forced(request))
     is_thinking = reasoning.is_thinking(thinking)
     body |= thinking
@@ -87,7 +87,7 @@ def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
 
 
 def _thinking(
-    option: Option | None, target: Target, report: Report, room: reasoning.Room, *, is_forced: bool
+    option: Option | None, target: Target, report: Report, room: reasoning.ThinkingLimits, *, is_forced: bool
 ) -> Document:
     """A model that thinks cannot be forced to call a tool, and who forces it waits for the call."""
     if option is None:
@@ -104,7 +104,7 @@ def _is_forced(request: NeutralRequest) -> bool:
     return bool(request.tools) and choice is not None and choice.mode in ("required", "named")
 
 
-def _tools(request: NeutralRequest, history: History, report: Report, marks: CacheMarks) -> Document:
+def _tools(request: NeutralRequest, history: MessageWriting, report: Report, marks: CacheMarks) -> Document:
     """Tools that were called and are there no more are declared all the same, and may not be called."""
     for hosted in request.hosted_tools:
         (report.drop if request.tools else report.refuse)(hosted.at)
@@ -134,7 +134,7 @@ def _tool(tool: Tool, report: Report) -> Document:
     return written | ({"strict": True} if tool.strict else {})
 
 
-def _tool_choice(request: NeutralRequest, options: _Options, report: Report) -> Document:
+def _tool_choice(request: NeutralRequest, options: _RemainingOptions, report: Report) -> Document:
     """Without tools Anthropic takes no choice."""
     option, parallel = options.take("tool_choice"), options.take("parallel_tool_calls")
     choice: ToolChoice = option.value if option else ToolChoice("auto")
@@ -155,7 +155,7 @@ def _tool_choice(request: NeutralRequest, options: _Options, report: Report) -> 
     return {"tool_choice": written} if written else {}
 
 
-def _sampling(options: _Options, target: Target, report: Report, *, is_thinking: bool) -> Document:
+def _sampling(options: _RemainingOptions, target: Target, report: Report, *, is_thinking: bool) -> Document:
     """Anthropic takes one of temperature and top_p; with thinking no more than a top_p near 1."""
     if target.sampling is False:
         options.lose("temperature", "top_p", "top_k")

@@ -10,14 +10,14 @@ from route.dialects.base import BadAnswer, dump, index_of, mapping, maps, parse_
 from route.dialects.conversion import AnswerReading
 from route.dialects.fields import Report, drop_others
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
     Document,
-    Event,
     Finished,
-    Kind,
     Logprobs,
     Opened,
     Sealed,
@@ -29,16 +29,16 @@ from route.dialects.responses.seals import unpack
 _BEGIN = ("response.created", "response.queued", "response.in_progress")
 _END = ("response.completed", "response.incomplete")
 _CUT_SHORT = {"max_output_tokens": Stop.LENGTH, "content_filter": Stop.REFUSAL}
-_PARTS = {"output_text": (Kind.TEXT, "text"), "refusal": (Kind.REFUSAL, "refusal")}
-_PLACED = (Kind.TEXT, Kind.REFUSAL)
+_PARTS = {"output_text": (BlockKind.TEXT, "text"), "refusal": (BlockKind.REFUSAL, "refusal")}
+_PLACED = (BlockKind.TEXT, BlockKind.REFUSAL)
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
-_STREAMED: Mapping[str, tuple[Kind, str]] = {
-    "response.output_text.delta": (Kind.TEXT, "content_index"),
-    "response.refusal.delta": (Kind.REFUSAL, "content_index"),
-    "response.reasoning_summary_text.delta": (Kind.THINKING, "summary_index"),
-    "response.reasoning_text.delta": (Kind.THINKING, "content_index"),
-    "response.function_call_arguments.delta": (Kind.TOOL_CALL, ""),
-    "response.custom_tool_call_input.delta": (Kind.TOOL_CALL, ""),
+_STREAMED: Mapping[str, tuple[BlockKind, str]] = {
+    "response.output_text.delta": (BlockKind.TEXT, "content_index"),
+    "response.refusal.delta": (BlockKind.REFUSAL, "content_index"),
+    "response.reasoning_summary_text.delta": (BlockKind.THINKING, "summary_index"),
+    "response.reasoning_text.delta": (BlockKind.THINKING, "content_index"),
+    "response.function_call_arguments.delta": (BlockKind.TOOL_CALL, ""),
+    "response.custom_tool_call_input.delta": (BlockKind.TOOL_CALL, ""),
 }
 """What a delta is more of, and which field says of which part of the item."""
 _CALL_FIELDS = ("type", "id", "call_id", "name", "namespace", "status", "arguments", "input")
@@ -50,12 +50,12 @@ _KNOWN = frozenset(ECHOED) - {"service_tier"} | {
 }
 """Of a response: what is read here, and what only says again what was asked."""
 
-_Key = tuple[int, Kind, int]
+_Key = tuple[int, BlockKind, int]
 """An item's number, what is said, and the part's place; reasoning and calls are one part each."""
 
 
 @dataclass(slots=True)
-class _Block:
+class _OpenBlock:
     number: int
     chars: int = 0
     source: str = ""
@@ -72,17 +72,17 @@ class ResponsesReading(AnswerReading):
     def __init__(self, report: Report) -> None:
         super().__init__(report)
         self._began = False
-        self._blocks: dict[_Key, _Block] = {}
+        self._blocks: dict[_Key, _OpenBlock] = {}
         self._items: dict[int, int] = {}
         self._seen = 0
         self._ids: dict[str, int] = {}
         self._ended: set[int] = set()
         self._called = False
 
-    def whole(self, document: Document) -> Iterable[Event]:
+    def whole(self, document: Document) -> Iterable[AnswerEvent]:
         return [*self._begin(document), *self._end(document)]
 
-    def feed(self, event: sse.Event) -> Iterable[Event]:
+    def feed(self, event: sse.Event) -> Iterable[AnswerEvent]:
         document = parse_object(event.data or b"")
         kind = text(document.get("type")) or event.name
         item = mapping(document.get("item"))
@@ -110,7 +110,7 @@ class ResponsesReading(AnswerReading):
             self._seen += 1
         return self._items[said]
 
-    def _begin(self, response: Mapping[str, Any]) -> list[Event]:
+    def _begin(self, response: Mapping[str, Any]) -> list[AnswerEvent]:
         if self._began:
             return []
         self._began = True
@@ -118,15 +118,15 @@ class ResponsesReading(AnswerReading):
             Began(text(response.get("id")), text(response.get("model")), unix_seconds(response.get("created_at")))
         ]
 
-    def _delta(self, kind: str, number: int, document: Document) -> list[Event]:
+    def _delta(self, kind: str, number: int, document: Document) -> list[AnswerEvent]:
         said, (of, part_name) = text(document.get("delta")), _STREAMED[kind]
         part = index_of(document.get(part_name)) if part_name else 0
         if not said:
             return []
-        if of is Kind.TOOL_CALL and (number, of, 0) not in self._blocks:
+        if of is BlockKind.TOOL_CALL and (number, of, 0) not in self._blocks:
             raise BadAnswer("the stream has arguments of a call that it has not named")
         events, block = self._block((number, of, part if of in _PLACED else 0))
-        if of is Kind.THINKING:
+        if of is BlockKind.THINKING:
             # A summary is about the reasoning that it stands beside: whichever is said first is the one told.
             block.source = block.source or kind
             if block.source != kind:
@@ -136,20 +136,20 @@ class ResponsesReading(AnswerReading):
             block.part = part
         return [*events, *_more(block, said), *_logprobs(block, document.get("logprobs"))]
 
-    def _block(self, key: _Key, **call: Any) -> tuple[list[Event], _Block]:
+    def _block(self, key: _Key, **call: Any) -> tuple[list[AnswerEvent], _OpenBlock]:
         """The block of a part, and its beginning if it has not begun."""
         if key in self._blocks:
             return [], self._blocks[key]
-        block = self._blocks[key] = _Block(len(self._blocks))
+        block = self._blocks[key] = _OpenBlock(len(self._blocks))
         return [Opened(0, block.number, key[1], **call)], block
 
-    def _call(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+    def _call(self, number: int, item: Mapping[str, Any]) -> list[AnswerEvent]:
         self._called = True
         name = text(item.get("name"))
         if not name:
             raise BadAnswer("the answer calls a tool without a name")
         events, _ = self._block(
-            (number, Kind.TOOL_CALL, 0),
+            (number, BlockKind.TOOL_CALL, 0),
             id=text(item.get("call_id")) or text(item.get("id")),
             name=name,
             namespace=text(item.get("namespace")),
@@ -157,7 +157,7 @@ class ResponsesReading(AnswerReading):
         )
         return events
 
-    def _item(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+    def _item(self, number: int, item: Mapping[str, Any]) -> list[AnswerEvent]:
         """An item that has ended: what has not been said of it, and the end of its blocks."""
         if number in self._ended:
             return []
@@ -169,17 +169,17 @@ class ResponsesReading(AnswerReading):
             events = self._reasoning(number, item)
         elif kind in _CALLS:
             events = self._call(number, item)
-            events += _rest(self._blocks[number, Kind.TOOL_CALL, 0], _arguments(item.get(_CALLS[kind])))
+            events += _rest(self._blocks[number, BlockKind.TOOL_CALL, 0], _arguments(item.get(_CALLS[kind])))
             drop_others(self.report, item, _CALL_FIELDS, "output[]")
         else:
             self.report.drop(f"output[].{kind or 'type'}")
             events = []
         return [*events, *(Closed(0, block.number) for key, block in self._blocks.items() if key[0] == number)]
 
-    def _message(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+    def _message(self, number: int, item: Mapping[str, Any]) -> list[AnswerEvent]:
         if item.get("phase"):
             self.report.drop("output[].phase")
-        events: list[Event] = []
+        events: list[AnswerEvent] = []
         for place, part in enumerate(maps(item.get("content"))):
             kind, name = _PARTS.get(text(part.get("type")), (None, ""))
             if kind is None:
@@ -197,14 +197,14 @@ class ResponsesReading(AnswerReading):
                 events += _logprobs(block, part.get("logprobs"))
         return events
 
-    def _reasoning(self, number: int, item: Mapping[str, Any]) -> list[Event]:
+    def _reasoning(self, number: int, item: Mapping[str, Any]) -> list[AnswerEvent]:
         seal = unpack(text(item.get("encrypted_content")))
         is_sealed = bool(seal.signature or seal.redacted or seal.encrypted)
         summary, content = (
             "\n\n".join(filter(None, [text(part.get("text")) for part in maps(item.get(name))]))
             for name in ("summary", "content")
         )
-        key = (number, Kind.THINKING, 0)
+        key = (number, BlockKind.THINKING, 0)
         if not (summary or content or is_sealed or key in self._blocks):
             return []
         events, block = self._block(key)
@@ -216,9 +216,9 @@ class ResponsesReading(AnswerReading):
             events.append(Sealed(0, block.number, seal.signature, seal.redacted, seal.encrypted))
         return events
 
-    def _end(self, response: Mapping[str, Any]) -> list[Event]:
+    def _end(self, response: Mapping[str, Any]) -> list[AnswerEvent]:
         items = maps(response.get("output"))
-        events: list[Event] = []
+        events: list[AnswerEvent] = []
         if not self._seen or self._seen == len(items):
             # What was not streamed to its end stands here; of a whole answer that is everything.
             for number, item in enumerate(items):
@@ -248,17 +248,17 @@ class ResponsesReading(AnswerReading):
         return Stop.TOOL_CALLS if self._called else Stop.END
 
 
-def _more(block: _Block, said: str) -> list[Event]:
+def _more(block: _OpenBlock, said: str) -> list[AnswerEvent]:
     block.chars += len(said)
     return [Delta(0, block.number, said)] if said else []
 
 
-def _rest(block: _Block, whole: str) -> list[Event]:
+def _rest(block: _OpenBlock, whole: str) -> list[AnswerEvent]:
     """What the deltas have not said of a text."""
     return _more(block, whole[block.chars :])
 
 
-def _logprobs(block: _Block, said: object) -> list[Event]:
+def _logprobs(block: _OpenBlock, said: object) -> list[AnswerEvent]:
     tokens = tuple(
         {**_token(token), "top_logprobs": [_token(one) for one in _spoken(token.get("top_logprobs"))]}
         for token in _spoken(said)

@@ -10,25 +10,25 @@ from typing import Any
 
 from ledger.usage import Usage
 from route.dialects.base import encoded
-from route.dialects.conversion import AnswerWriting, Asked
+from route.dialects.conversion import AnswerContext, AnswerWriting
 from route.dialects.fields import Report
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
     Document,
-    Event,
     Finished,
-    Kind,
     Logprobs,
     Opened,
     Sealed,
     Stop,
 )
-from route.dialects.responses.items import Call, Item, Message, Reasoning
+from route.dialects.responses.items import CallItem, MessageItem, OutputItem, ReasoningItem
 from route.dialects.responses.reading import LOGPROBS
-from route.dialects.responses.response_object import Names, derived, echo, response_id, usage_document
+from route.dialects.responses.response_object import CallerToolNames, derived, echo, response_id, usage_document
 from route.dialects.responses.seals import ID_PREFIX
 from route.dialects.sse import encode
 
@@ -47,14 +47,14 @@ _SAID = (Stop.END, Stop.TOOL_CALLS, *_CUT_SHORT)
 class ResponsesWriting(AnswerWriting):
     """An item stays open until the next one begins or all is finished, so that it can be said to be incomplete."""
 
-    def __init__(self, asked: Asked, report: Report) -> None:
+    def __init__(self, asked: AnswerContext, report: Report) -> None:
         super().__init__(asked, report)
         include = asked.body.get("include")
         self._holds = (isinstance(include, list) and LOGPROBS in include) or bool(asked.body.get("top_logprobs"))
-        self._names = Names(asked.body)
+        self._names = CallerToolNames(asked.body)
         self._began: Began | None = None
         self._id = ""
-        self._item: Item | None = None
+        self._item: OutputItem | None = None
         self._output: list[Document] = []
         self._stop: Stop | str = Stop.END
         self._refused = False
@@ -62,31 +62,31 @@ class ResponsesWriting(AnswerWriting):
         self._number = 0
         self._wire: list[bytes] = []
 
-    def whole(self, events: Sequence[Event]) -> Document:
+    def whole(self, events: Sequence[AnswerEvent]) -> Document:
         for event in events:
             self._take(event)
         return self._finished()
 
-    def feed(self, event: Event) -> bytes:
+    def feed(self, event: AnswerEvent) -> bytes:
         self._take(event)
         return self._written()
 
     def end(self) -> bytes:
         response = self._finished()
-        self._say(f"response.{response['status']}", response=response)
+        self._emit(f"response.{response['status']}", response=response)
         return self._written()
 
     def _written(self) -> bytes:
         written, self._wire = b"".join(self._wire), []
         return written
 
-    def _say(self, kind: str, **fields: Any) -> None:
+    def _emit(self, kind: str, **fields: Any) -> None:
         if self.asked.stream:
             document = {"type": kind, "sequence_number": self._number, **fields}
             self._wire.append(encode(encoded(document), kind))
             self._number += 1
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: AnswerEvent) -> None:
         if isinstance(event, Counted):
             self._usage = event.usage
             return
@@ -103,9 +103,9 @@ class ResponsesWriting(AnswerWriting):
                 self._finish(event)
             case Delta() if self._item is not None and event.text:
                 self._item.delta(event.text)
-            case Sealed() if isinstance(self._item, Reasoning):
+            case Sealed() if isinstance(self._item, ReasoningItem):
                 self._item.seal(event)
-            case Logprobs() if isinstance(self._item, Message):
+            case Logprobs() if isinstance(self._item, MessageItem):
                 self._item.logprobs(event.tokens)
             case Closed() | _:
                 pass
@@ -116,25 +116,25 @@ class ResponsesWriting(AnswerWriting):
         self._began = began
         self._id = response_id(began.id, self.asked)
         response = self._response("in_progress")
-        self._say("response.created", response=response)
-        self._say("response.in_progress", response=response)
+        self._emit("response.created", response=response)
+        self._emit("response.in_progress", response=response)
 
     def _open(self, event: Opened) -> None:
-        if event.kind in (Kind.TEXT, Kind.REFUSAL):
-            self._refused = self._refused or event.kind is Kind.REFUSAL
-            if not isinstance(self._item, Message):
+        if event.kind in (BlockKind.TEXT, BlockKind.REFUSAL):
+            self._refused = self._refused or event.kind is BlockKind.REFUSAL
+            if not isinstance(self._item, MessageItem):
                 self._close("completed")
-                self._item = Message(self._say, *self._next("msg"), holds=self._holds)
+                self._item = MessageItem(self._emit, *self._next("msg"), holds=self._holds)
             self._item.begin(event.kind)
             return
         self._close("completed")
-        if event.kind is Kind.THINKING:
-            self._item = Reasoning(self._say, *self._next(ID_PREFIX))
+        if event.kind is BlockKind.THINKING:
+            self._item = ReasoningItem(self._emit, *self._next(ID_PREFIX))
             return
         call = self._names.of(event)
         item_id, place = self._next("ctc" if call.free else "fc")
         call = replace(call, id=call.id or derived("call", item_id))
-        self._item = Call(self._say, item_id, place, call, wrapped=call.free and not event.free)
+        self._item = CallItem(self._emit, item_id, place, call, wrapped=call.free and not event.free)
 
     def _next(self, prefix: str) -> tuple[str, int]:
         """The id and the place of the next item."""
@@ -153,7 +153,7 @@ class ResponsesWriting(AnswerWriting):
         if event.sequence is not None:
             self.report.drop("stop_sequence")
         if event.explanation and not self._refused:
-            self._open(Opened(0, len(self._output), Kind.REFUSAL))
+            self._open(Opened(0, len(self._output), BlockKind.REFUSAL))
             self._take(Delta(0, len(self._output), event.explanation))
         self._close("incomplete" if event.stop in _CUT_SHORT else "completed")
 

@@ -44,7 +44,7 @@ def write_turns(request: NeutralRequest, target: Target, report: Report) -> tupl
         head = {"instructions": text}
         del turns[0]
     free = {part.id for part in request.parts if isinstance(part, ToolCall) and part.free}
-    writing = _Items(target, report, free)
+    writing = _ItemWriting(target, report, free)
     return head, [item for turn in turns for item in writing.turn(turn)]
 
 
@@ -64,7 +64,7 @@ def _drop_cache(part: Part, report: Report) -> None:
         report.drop(f"{part.at}.cache_control")
 
 
-class _Items:
+class _ItemWriting:
     def __init__(self, target: Target, report: Report, free: set[str]) -> None:
         self._target, self._report, self._free = target, report, free
 
@@ -161,10 +161,10 @@ class _Items:
         }
 
 
-_ITEM: dict[type[Part], Callable[[_Items, Part], Document | None]] = {
-    Thinking: _Items.thinking,  # type: ignore[dict-item]
-    ToolCall: _Items.call,  # type: ignore[dict-item]
-    ToolResult: _Items.result,  # type: ignore[dict-item]
+_ITEM: dict[type[Part], Callable[[_ItemWriting, Part], Document | None]] = {
+    Thinking: _ItemWriting.thinking,  # type: ignore[dict-item]
+    ToolCall: _ItemWriting.call,  # type: ignore[dict-item]
+    ToolResult: _ItemWriting.result,  # type: ignore[dict-item]
 }
 """Parts that are no part of a message."""
 

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from route.dialects.base import dump
-from route.dialects.neutral import Document, Kind, Opened, Sealed
+from route.dialects.neutral import BlockKind, Document, Opened, Sealed
 from route.dialects.responses.seals import Seal, pack
 
 
-class Say(Protocol):
+class EmitEvent(Protocol):
     """Says an event of a kind, with these fields and its number."""
 
     def __call__(self, kind: str, **fields: Any) -> None: ...
 
 
-class Item(ABC):
+class OutputItem(ABC):
     """One item of the output, at its place. It begins when it is made, and ends once."""
 
-    def __init__(self, say: Say, item_id: str, place: int) -> None:
-        self._say, self._id, self._place = say, item_id, place
+    def __init__(self, emit: EmitEvent, item_id: str, place: int) -> None:
+        self._emit, self._id, self._place = emit, item_id, place
         self._said: list[str] = []
-        say("response.output_item.added", output_index=place, item=self.document("in_progress"))
+        emit("response.output_item.added", output_index=place, item=self.document("in_progress"))
 
     @abstractmethod
     def document(self, status: str) -> Document:
@@ -38,39 +38,39 @@ class Item(ABC):
     def end(self, status: str) -> Document:
         self.finish()
         document = self.document(status)
-        self._say("response.output_item.done", output_index=self._place, item=document)
+        self._emit("response.output_item.done", output_index=self._place, item=document)
         return document
 
     def _more(self, kind: str, **fields: Any) -> None:
-        self._say(kind, item_id=self._id, output_index=self._place, **fields)
+        self._emit(kind, item_id=self._id, output_index=self._place, **fields)
 
     @property
     def _whole(self) -> str:
         return "".join(self._said)
 
 
-class Message(Item):
+class MessageItem(OutputItem):
     """What is said to the caller. Text and refusals that follow each other are the parts of one message.
 
     `holds`: a delta waits for the log probabilities of its tokens, which come after it.
     """
 
-    def __init__(self, say: Say, item_id: str, place: int, *, holds: bool) -> None:
+    def __init__(self, emit: EmitEvent, item_id: str, place: int, *, holds: bool) -> None:
         self._parts: list[Document] = []
         self._part: Document | None = None
         self._tokens: list[Document] = []
         self._holds, self._held = holds, ""
-        super().__init__(say, item_id, place)
+        super().__init__(emit, item_id, place)
 
     def document(self, status: str) -> Document:
         parts = [*self._parts]
         return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": parts}
 
-    def begin(self, kind: Kind) -> None:
+    def begin(self, kind: BlockKind) -> None:
         """The next part."""
         self.finish()
         text: Document = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-        self._part = text if kind is Kind.TEXT else {"type": "refusal", "refusal": ""}
+        self._part = text if kind is BlockKind.TEXT else {"type": "refusal", "refusal": ""}
         self._content("response.content_part.added", part={**self._part})
 
     def delta(self, said: str) -> None:
@@ -115,12 +115,12 @@ class Message(Item):
         self._more(kind, content_index=len(self._parts), **fields)
 
 
-class Reasoning(Item):
+class ReasoningItem(OutputItem):
     """What the model thought, as its summary, and the seal by which its provider knows it again."""
 
-    def __init__(self, say: Say, item_id: str, place: int) -> None:
+    def __init__(self, emit: EmitEvent, item_id: str, place: int) -> None:
         self._seal: Seal | None = None
-        super().__init__(say, item_id, place)
+        super().__init__(emit, item_id, place)
 
     def document(self, status: str) -> Document:
         item: Document = {"id": self._id, "type": "reasoning", "summary": self._summary()}
@@ -154,12 +154,12 @@ class Reasoning(Item):
         self._more(kind, summary_index=0, **fields)
 
 
-class Call(Item):
+class CallItem(OutputItem):
     """A call of a tool. `wrapped`: the free text that the tool takes comes as the one field of an object."""
 
-    def __init__(self, say: Say, item_id: str, place: int, call: Opened, *, wrapped: bool) -> None:
+    def __init__(self, emit: EmitEvent, item_id: str, place: int, call: Opened, *, wrapped: bool) -> None:
         self._call, self._wrapped = call, wrapped
-        super().__init__(say, item_id, place)
+        super().__init__(emit, item_id, place)
 
     def document(self, status: str) -> Document:
         call = self._call

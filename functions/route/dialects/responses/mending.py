@@ -19,7 +19,7 @@ _PARTS: Mapping[str, Document] = {
 }
 
 
-class Mender:
+class StreamMending:
     """Says what must go before an event. Stateful: one for each stream. `mended`: what it has had to put in."""
 
     def __init__(self) -> None:

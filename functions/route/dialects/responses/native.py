@@ -26,7 +26,7 @@ from route.dialects.base import (
     text,
 )
 from route.dialects.responses.conversion import CONVERSION
-from route.dialects.responses.mending import Mender
+from route.dialects.responses.mending import StreamMending
 from route.dialects.responses.reading import ENCRYPTED
 from route.dialects.responses.seals import is_ours, is_reference_to_ours
 from route.dialects.responses.spans import span_of
@@ -47,7 +47,7 @@ class ResponsesStream(StreamReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._mender = Mender()
+        self._mending = StreamMending()
         self._whole = False
 
     def place(self, event: Event) -> tuple[Place, Event]:
@@ -63,7 +63,7 @@ class ResponsesStream(StreamReader):
         if kind in _TERMINAL:
             self.done = True
             # Some have said something in pieces, and then that it was nothing: SDKs believe the last word.
-            has_output = bool(response.get("output")) or self._mender.has_ended_items
+            has_output = bool(response.get("output")) or self._mending.has_ended_items
             self._whole = bool(response) and (has_output or not self.output_chars or kind != _TERMINAL[0])
             return Place.TAIL, self._with_output(event, document)
         item = mapping(document.get("item"))
@@ -77,8 +77,8 @@ class ResponsesStream(StreamReader):
         return (Place.CONTENT if said else Place.HEAD), event
 
     def _mended(self, kind: str, document: Document, event: Event) -> Event:
-        missing = self._mender.before(kind, document)
-        self.repaired |= self._mender.mended
+        missing = self._mending.before(kind, document)
+        self.repaired |= self._mending.mended
         if not missing:
             return event
         if not self.content_seen:
@@ -87,8 +87,8 @@ class ResponsesStream(StreamReader):
         return Event(missing + event.raw, event.name, event.data)
 
     def _with_output(self, event: Event, document: Document) -> Event:
-        data = self._mender.whole(document)
-        self.repaired |= self._mender.mended
+        data = self._mending.whole(document)
+        self.repaired |= self._mending.mended
         return event if data is None else Event(encode(data, event.name), event.name, data)
 
     @property
@@ -148,10 +148,10 @@ def _meter(reader: Reader, response: Mapping[str, Any]) -> None:
     if isinstance(usage, Mapping):
         reader.usage, reader.usage_is_sound = from_responses(usage), is_sound(usage)
         reader.reported_usd = usage.get("cost", reader.reported_usd)
-    reader.heard(model=response.get("model"), backend=response.get("provider"))
+    reader.record_served(model=response.get("model"), backend=response.get("provider"))
 
 
-def _look(reader: Reader, document: Document) -> None:
+def _inspect(reader: Reader, document: Document) -> None:
     _meter(reader, document)
     if document.get("status") == "failed":
         raise ErrorInAnswer(_error(None))
@@ -166,7 +166,7 @@ class ResponsesUnary(UnaryReader):
     """A whole response. One that failed has its error inside, beside all else that a response has."""
 
     def __init__(self) -> None:
-        super().__init__(_look)
+        super().__init__(_inspect)
 
     def end(self) -> None:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from route.dialects.base import OUR_FIELDS
 from route.dialects.efforts import EFFORTS
 from route.dialects.fields import Fields, Report
-from route.dialects.neutral import Document, Format, NeutralRequest, Option, Reasoning, Text, Turn
+from route.dialects.neutral import Document, Format, NeutralRequest, Option, ReasoningSettings, Text, Turn
 from route.dialects.responses.input_reading import read_input
 from route.dialects.responses.tools import read_tool_choice, read_tools
 from route.errors import BadRequest
@@ -128,7 +128,7 @@ def _reasoning(fields: Fields) -> dict[str, Option]:
     enabled = None if effort is None else effort != "none"
     if enabled is None and shown is None:
         return {}
-    said = Reasoning(enabled, effort if enabled else "", None, shown)
+    said = ReasoningSettings(enabled, effort if enabled else "", None, shown)
     return {"reasoning": Option(said, "reasoning")}
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from ledger.usage import Usage
 from route.dialects.base import dump, mapping, maps, text
-from route.dialects.conversion import Asked
+from route.dialects.conversion import AnswerContext
 from route.dialects.names import MAX_NAME, wire_name
 from route.dialects.neutral import Document, Opened
 
@@ -53,7 +53,7 @@ def derived(prefix: str, *of: object) -> str:
     return f"{prefix}_{sha256(source).hexdigest()[:40]}"
 
 
-def response_id(said: str, asked: Asked) -> str:
+def response_id(said: str, asked: AnswerContext) -> str:
     """The answer's own id where it is one of this dialect, or one made of it; of the request where it has none."""
     if said.startswith("resp_"):
         return said
@@ -72,7 +72,7 @@ def usage_document(usage: Usage) -> Document:
     }
 
 
-class Names:
+class CallerToolNames:
     """The caller's own names for the tools that a model calls by the names of its wire."""
 
     def __init__(self, body: Document) -> None:

@@ -24,7 +24,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
     body: Document = {"model": target.wire_model, **head, "input": items, "store": False}
     if request.stream:
         body["stream"] = True
-    writing = _Options(request, target, report)
+    writing = _OptionWriting(request, target, report)
     body |= writing.all()
     tools = _tools(request, report)
     if tools:
@@ -35,7 +35,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
     return body
 
 
-class _Options:
+class _OptionWriting:
     """Each option has one method or one place; what has neither is left out, and said to be."""
 
     def __init__(self, request: NeutralRequest, target: Target, report: Report) -> None:
@@ -146,8 +146,8 @@ class _Options:
         return {"prompt_cache_key": option.value}
 
 
-_WRITTEN: Mapping[str, Callable[[_Options, Option], Document | None]] = {
-    name: getattr(_Options, name) for name in OPTIONS if hasattr(_Options, name)
+_WRITTEN: Mapping[str, Callable[[_OptionWriting, Option], Document | None]] = {
+    name: getattr(_OptionWriting, name) for name in OPTIONS if hasattr(_OptionWriting, name)
 }
 """The methods by the option that they write; each says None where its option has to be left out."""
 

@@ -17,34 +17,34 @@ from ledger.usage import Usage
 from route.dialects.base import BadAnswer
 from route.dialects.chat.conversion import CONVERSION
 from route.dialects.chat.native import CHAT, ChatStream
-from route.dialects.conversion import Asked
+from route.dialects.conversion import AnswerContext
 from route.dialects.fields import Report
 from route.dialects.names import wire_name
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
-    Event,
     Finished,
-    Kind,
     Logprobs,
     Opened,
     Sealed,
     Stop,
 )
-from route.dialects.pipe import InOrder, Translated
+from route.dialects.pipe import InOrder, TranslatedReader
 from route.dialects.sse import Splitter
 from tests.route.build import DONE, ROLE, USAGE, Json, choice, chunk, cuts, documents, finishes, read, says
 from tests.route.build import event as wire_event
 
-ASKED = Asked({"model": "default"}, stream=True, usage_asked=True, created=1700000000)
+ASKED = AnswerContext({"model": "default"}, stream=True, usage_asked=True, created=1700000000)
 BEGAN = Began("chatcmpl-1", "small-2026-01", 1)
 COUNTED = Counted(Usage(input=9, output=2))
 TOKEN: Json = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
 
 
-def events_of(stream: bytes) -> tuple[list[Event], Report]:
+def events_of(stream: bytes) -> tuple[list[AnswerEvent], Report]:
     """What a stream says, its blocks in order."""
     report = Report()
     reading, order = CONVERSION.answer_reading(report), InOrder()
@@ -52,26 +52,26 @@ def events_of(stream: bytes) -> tuple[list[Event], Report]:
     return [after for one in [*said, *reading.end()] for after in order.feed(one)], report
 
 
-def events_of_whole(document: Json) -> tuple[list[Event], Report]:
+def events_of_whole(document: Json) -> tuple[list[AnswerEvent], Report]:
     report, order = Report(), InOrder()
     reading = CONVERSION.answer_reading(report)
     return [after for one in reading.whole(document) for after in order.feed(one)], report
 
 
-def said(*chunks: bytes) -> list[Event]:
+def said(*chunks: bytes) -> list[AnswerEvent]:
     """What a stream says, from its first block on."""
     found, report = events_of(b"".join(chunks) + DONE)
     assert report.dropped == ()
     return [event for event in found if not isinstance(event, Began | Counted)]
 
 
-def written(*events: Event, asked: Asked = ASKED) -> tuple[bytes, Report]:
+def written(*events: AnswerEvent, asked: AnswerContext = ASKED) -> tuple[bytes, Report]:
     report = Report()
     writing = CONVERSION.answer_writing(asked, report)
     return b"".join(map(writing.feed, events)) + writing.end(), report
 
 
-def whole(*events: Event, asked: Asked = ASKED) -> Json:
+def whole(*events: AnswerEvent, asked: AnswerContext = ASKED) -> Json:
     """The unary answer, which the vendor's own types take as it is."""
     document = CONVERSION.answer_writing(asked, Report()).whole(events)
     if all(
@@ -82,13 +82,13 @@ def whole(*events: Event, asked: Asked = ASKED) -> Json:
     return document
 
 
-def message(*events: Event, asked: Asked = ASKED) -> Json:
+def message(*events: AnswerEvent, asked: AnswerContext = ASKED) -> Json:
     """Of the only choice, without what is null."""
     found = whole(BEGAN, *events, Finished(0, Stop.END), COUNTED, asked=asked)["choices"][0]["message"]
     return {name: value for name, value in found.items() if value is not None}
 
 
-def deltas(*events: Event, asked: Asked = ASKED) -> list[Json]:
+def deltas(*events: AnswerEvent, asked: AnswerContext = ASKED) -> list[Json]:
     """Of the only choice, after the role."""
     stream, _ = written(BEGAN, *events, asked=asked)
     first, *rest = [chunk["choices"][0]["delta"] for chunk in documents(stream) if chunk["choices"]]
@@ -96,7 +96,9 @@ def deltas(*events: Event, asked: Asked = ASKED) -> list[Json]:
     return rest
 
 
-def block(kind: Kind, *more: str | Sealed, number: int = 0, choice: int = 0, **opened: Any) -> list[Event]:
+def block(
+    kind: BlockKind, *more: str | Sealed, number: int = 0, choice: int = 0, **opened: Any
+) -> list[AnswerEvent]:
     inner = [Delta(choice, number, m) if isinstance(m, str) else replace(m, block=number) for m in more]
     return [Opened(choice, number, kind, **opened), *inner, Closed(choice, number)]
 
@@ -116,7 +118,7 @@ def calls(*pieces: Json) -> bytes:
 def test_text() -> None:
     """Text is one block, closed when the choice ends; empty deltas are none."""
     assert said(ROLE, says("Hel"), says(""), says("lo"), finishes()) == [
-        *block(Kind.TEXT, "Hel", "lo"),
+        *block(BlockKind.TEXT, "Hel", "lo"),
         Finished(0, Stop.END),
     ]
 
@@ -135,8 +137,8 @@ def test_reasoning(name: str) -> None:
     """Reasoning is a block of its own, under either name."""
     thinks = chunk(choice({name: "Hm"}))
     assert said(thinks, says("Hi"), finishes()) == [
-        *block(Kind.THINKING, "Hm"),
-        *block(Kind.TEXT, "Hi", number=1),
+        *block(BlockKind.THINKING, "Hm"),
+        *block(BlockKind.TEXT, "Hi", number=1),
         Finished(0, Stop.END),
     ]
 
@@ -158,9 +160,9 @@ def test_details() -> None:
         finishes(),
     )
     assert found == [
-        *block(Kind.THINKING, "A", "B", Sealed(0, 0, signature="s")),
-        *block(Kind.THINKING, Sealed(0, 0, redacted="r"), number=1),
-        *block(Kind.TEXT, "Hi", number=2),
+        *block(BlockKind.THINKING, "A", "B", Sealed(0, 0, signature="s")),
+        *block(BlockKind.THINKING, Sealed(0, 0, redacted="r"), number=1),
+        *block(BlockKind.TEXT, "Hi", number=2),
         Finished(0, Stop.END),
     ]
 
@@ -177,8 +179,8 @@ def test_content_in_parts() -> None:
     """Some servers say text, and reasoning, as a list of parts."""
     content = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Hi"}]
     assert said(chunk(choice({"content": content})), finishes()) == [
-        *block(Kind.THINKING, "Hm"),
-        *block(Kind.TEXT, "Hi", number=1),
+        *block(BlockKind.THINKING, "Hm"),
+        *block(BlockKind.TEXT, "Hi", number=1),
         Finished(0, Stop.END),
     ]
 
@@ -186,7 +188,7 @@ def test_content_in_parts() -> None:
 def test_refusal() -> None:
     """A refusal is a block of its own kind."""
     assert said(chunk(choice({"refusal": "No"})), finishes()) == [
-        *block(Kind.REFUSAL, "No"),
+        *block(BlockKind.REFUSAL, "No"),
         Finished(0, Stop.END),
     ]
 
@@ -205,9 +207,9 @@ def test_call_closes_when_it_is_complete() -> None:
     )
     found = [one for event in Splitter().feed(stream) for one in reading.feed(event)]
     assert found[1:] == [
-        *block(Kind.TEXT, "Hi"),
-        *block(Kind.TOOL_CALL, '{"x"', ":1}", number=1, id="a", name="f"),
-        Opened(0, 2, Kind.TOOL_CALL, id="b", name="g"),
+        *block(BlockKind.TEXT, "Hi"),
+        *block(BlockKind.TOOL_CALL, '{"x"', ":1}", number=1, id="a", name="f"),
+        Opened(0, 2, BlockKind.TOOL_CALL, id="b", name="g"),
         Delta(0, 2, "{}"),
     ]
 
@@ -221,8 +223,8 @@ def test_calls_that_overlap() -> None:
         finishes(reason="tool_calls"),
     )
     assert found == [
-        *block(Kind.TOOL_CALL, "{", "}", id="a", name="f"),
-        *block(Kind.TOOL_CALL, "{", "}", number=1, id="b", name="g"),
+        *block(BlockKind.TOOL_CALL, "{", "}", id="a", name="f"),
+        *block(BlockKind.TOOL_CALL, "{", "}", number=1, id="b", name="g"),
         Finished(0, Stop.TOOL_CALLS),
     ]
 
@@ -230,14 +232,14 @@ def test_calls_that_overlap() -> None:
 def test_name_in_pieces() -> None:
     """A name is whole when the arguments begin."""
     found = said(calls(call(0, "get_", id="a")), calls(call(0, "it")), calls(call(0, arguments="{}")), finishes())
-    assert found[0] == Opened(0, 0, Kind.TOOL_CALL, id="a", name="get_it")
+    assert found[0] == Opened(0, 0, BlockKind.TOOL_CALL, id="a", name="get_it")
 
 
 def test_custom_calls() -> None:
     """A call of a tool that takes text is free."""
     pieces = [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "g", "input": "x"}}]
     assert said(calls(*pieces), finishes(reason="tool_calls")) == [
-        *block(Kind.TOOL_CALL, "x", id="a", name="g", free=True),
+        *block(BlockKind.TOOL_CALL, "x", id="a", name="g", free=True),
         Finished(0, Stop.TOOL_CALLS),
     ]
 
@@ -262,7 +264,7 @@ def test_choices() -> None:
     """Each choice has its own blocks and its own end."""
     found = said(says("A"), says("B", 1), finishes(1, "length"), finishes(0))
     assert [event for event in found if event.choice == 1] == [  # type: ignore[union-attr]
-        *block(Kind.TEXT, "B", choice=1),
+        *block(BlockKind.TEXT, "B", choice=1),
         Finished(1, Stop.LENGTH),
     ]
 
@@ -369,23 +371,23 @@ def test_whole() -> None:
     found, report = events_of_whole(WHOLE)
     assert found == [
         BEGAN,
-        *block(Kind.THINKING, "Hm"),
-        Opened(0, 1, Kind.TEXT),
+        *block(BlockKind.THINKING, "Hm"),
+        Opened(0, 1, BlockKind.TEXT),
         Delta(0, 1, "Hi"),
         *_call_events(1),
         Finished(0, Stop.TOOL_CALLS),
-        *block(Kind.TEXT, "No", choice=1),
+        *block(BlockKind.TEXT, "No", choice=1),
         Finished(1, Stop.END),
         COUNTED,
     ]
     assert report.dropped == ()
 
 
-def _call_events(after: int) -> list[Event]:
+def _call_events(after: int) -> list[AnswerEvent]:
     return [
         Closed(0, after),
-        *block(Kind.TOOL_CALL, "{}", number=after + 1, id="a", name="f"),
-        Opened(0, after + 2, Kind.TOOL_CALL, id="b", name="f"),
+        *block(BlockKind.TOOL_CALL, "{}", number=after + 1, id="a", name="f"),
+        Opened(0, after + 2, BlockKind.TOOL_CALL, id="b", name="f"),
         Delta(0, after + 2, "{}"),
         Logprobs(0, (TOKEN,)),
         Closed(0, after + 2),
@@ -434,7 +436,7 @@ def test_hostile_answers(said: list[tuple[Json, Json]]) -> None:
 
 def test_written_stream() -> None:
     """The role, content, the end, usage without choices, the terminator; usage is null until then."""
-    stream, report = written(BEGAN, *block(Kind.TEXT, "Hi"), Finished(0, Stop.END), COUNTED)
+    stream, report = written(BEGAN, *block(BlockKind.TEXT, "Hi"), Finished(0, Stop.END), COUNTED)
     chunks = documents(stream)
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "small-2026-01"}
     said = [{"role": "assistant", "content": ""}, {"content": "Hi"}, {}]
@@ -451,14 +453,18 @@ def test_written_stream() -> None:
 def test_usage_that_was_not_asked_for() -> None:
     """Without the caller's word there is no usage at all."""
     stream, _ = written(
-        BEGAN, *block(Kind.TEXT, "Hi"), Finished(0, Stop.END), COUNTED, asked=replace(ASKED, usage_asked=False)
+        BEGAN,
+        *block(BlockKind.TEXT, "Hi"),
+        Finished(0, Stop.END),
+        COUNTED,
+        asked=replace(ASKED, usage_asked=False),
     )
     assert all("usage" not in chunk and chunk["choices"] for chunk in documents(stream))
 
 
 def test_head_is_never_empty() -> None:
     """Helpers need an id and a time, also where the provider said none."""
-    stream, _ = written(Began(), *block(Kind.TEXT, "Hi"), Finished(0, Stop.END))
+    stream, _ = written(Began(), *block(BlockKind.TEXT, "Hi"), Finished(0, Stop.END))
     for one in documents(stream):
         ChatCompletionChunk.model_validate(one, strict=True)
         assert one["id"].startswith("chatcmpl-")
@@ -469,8 +475,8 @@ def test_head_is_never_empty() -> None:
 def test_written_calls() -> None:
     """Each call has its index, and its id and name once."""
     found = deltas(
-        *block(Kind.TOOL_CALL, '{"a"', ":1}", id="a", name="f"),
-        *block(Kind.TOOL_CALL, number=1, id="b", name="g"),
+        *block(BlockKind.TOOL_CALL, '{"a"', ":1}", id="a", name="f"),
+        *block(BlockKind.TOOL_CALL, number=1, id="b", name="g"),
     )
     assert [delta["tool_calls"][0] for delta in found] == [
         {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
@@ -493,9 +499,9 @@ CUSTOM = replace(ASKED, body={"tools": [{"type": "custom", "custom": {"name": "g
         (ASKED, True, ["a", "b"], {"type": "function", "function": {"name": "g", "arguments": '{"input":"ab"}'}}),
     ],
 )
-def test_written_free_calls(asked: Asked, free: bool, pieces: list[str], expected: Json) -> None:
+def test_written_free_calls(asked: AnswerContext, free: bool, pieces: list[str], expected: Json) -> None:
     """A caller gets text for the tools that it declared so, and JSON for all others."""
-    found = message(*block(Kind.TOOL_CALL, *pieces, id="a", name="g", free=free), asked=asked)
+    found = message(*block(BlockKind.TOOL_CALL, *pieces, id="a", name="g", free=free), asked=asked)
     assert found["tool_calls"] == [{"id": "a", **expected}]
 
 
@@ -505,8 +511,8 @@ def test_written_calls_before_tools() -> None:
     report = Report()
     events = [
         BEGAN,
-        *block(Kind.TOOL_CALL, "{}", id="a", name="f"),
-        *block(Kind.TOOL_CALL, "{}", number=1, id="b", name="f"),
+        *block(BlockKind.TOOL_CALL, "{}", id="a", name="f"),
+        *block(BlockKind.TOOL_CALL, "{}", number=1, id="b", name="f"),
         Finished(0, Stop.TOOL_CALLS),
     ]
     (found,) = CONVERSION.answer_writing(asked, report).whole(events)["choices"]
@@ -519,18 +525,18 @@ def test_written_calls_before_tools() -> None:
 def test_written_names() -> None:
     """A tool whose name had to be made legal is given back under its own."""
     asked = replace(ASKED, body={"tools": [{"type": "function", "function": {"name": "a.b"}}]})
-    events = block(Kind.TOOL_CALL, "{}", id="a", name="a.b")
+    events = block(BlockKind.TOOL_CALL, "{}", id="a", name="a.b")
     assert message(*events, asked=asked)["tool_calls"][0]["function"]["name"] == "a.b"
-    events = block(Kind.TOOL_CALL, "{}", id="a", name=wire_name("", "a.b"))
+    events = block(BlockKind.TOOL_CALL, "{}", id="a", name=wire_name("", "a.b"))
     assert message(*events, asked=asked)["tool_calls"][0]["function"]["name"] == "a.b"
 
 
 def test_written_reasoning() -> None:
     """Reasoning is text for those who show it, and details for those who must send it back."""
     found = message(
-        *block(Kind.THINKING, "A", "B", Sealed(0, 0, signature="s")),
-        *block(Kind.THINKING, Sealed(0, 0, redacted="r"), number=1),
-        *block(Kind.TEXT, "Hi", number=2),
+        *block(BlockKind.THINKING, "A", "B", Sealed(0, 0, signature="s")),
+        *block(BlockKind.THINKING, Sealed(0, 0, redacted="r"), number=1),
+        *block(BlockKind.TEXT, "Hi", number=2),
     )
     assert found == {
         "role": "assistant",
@@ -567,7 +573,7 @@ def test_written_reasoning() -> None:
 )
 def test_written_stops(stop: Stop | str, word: str, dropped: tuple[str, ...]) -> None:
     """Each stop in OpenAI's words."""
-    stream, report = written(BEGAN, *block(Kind.TEXT, "Hi"), Finished(0, stop))
+    stream, report = written(BEGAN, *block(BlockKind.TEXT, "Hi"), Finished(0, stop))
     assert documents(stream)[-2]["choices"][0]["finish_reason"] == word
     assert report.dropped == dropped
 
@@ -583,7 +589,7 @@ def test_written_refusal() -> None:
     end = Finished(0, Stop.REFUSAL, explanation="policy")
     (found,) = whole(BEGAN, end)["choices"]
     assert (found["message"]["refusal"], found["message"]["content"]) == ("policy", None)
-    stream, report = written(BEGAN, *block(Kind.REFUSAL, "No"), end)
+    stream, report = written(BEGAN, *block(BlockKind.REFUSAL, "No"), end)
     assert b"policy" not in stream
     assert report.dropped == ("stop_details",)
 
@@ -615,7 +621,7 @@ def test_written_reasoning_tokens() -> None:
 def test_empty_answer() -> None:
     """An answer of nothing is an empty text; beside calls, and refusals, there is no text."""
     assert message()["content"] == ""
-    assert "content" not in message(*block(Kind.TOOL_CALL, "{}", id="a", name="f"))
+    assert "content" not in message(*block(BlockKind.TOOL_CALL, "{}", id="a", name="f"))
 
 
 # Both: what is written is read back as it was.
@@ -626,31 +632,33 @@ _OBJECTS = st.sampled_from([("{}",), ('{"a"', ":1}"), ('{"b":', '{"c":[]}', "}")
 
 
 @st.composite
-def _blocks(draw: st.DrawFn, choice: int) -> list[Event]:
-    kinds = draw(st.lists(st.sampled_from([*Kind, "redacted", "encrypted"]), max_size=5))
-    events: list[Event] = []
+def _blocks(draw: st.DrawFn, choice: int) -> list[AnswerEvent]:
+    kinds = draw(st.lists(st.sampled_from([*BlockKind, "redacted", "encrypted"]), max_size=5))
+    events: list[AnswerEvent] = []
     # Neighbouring texts of one kind have no border on this wire.
-    merged = (Kind.TEXT, Kind.REFUSAL)
+    merged = (BlockKind.TEXT, BlockKind.REFUSAL)
     runs = [kind for key, run in groupby(kinds) for kind in ([key] if key in merged else run)]
     for number, kind in enumerate(runs):
         match kind:
-            case Kind.TOOL_CALL:
+            case BlockKind.TOOL_CALL:
                 call_id = f"call_{choice}_{number}"
                 events += block(kind, *draw(_OBJECTS), number=number, choice=choice, id=call_id, name=draw(_TEXTS))
-            case Kind.THINKING:
+            case BlockKind.THINKING:
                 seals = draw(st.sampled_from([[Sealed(choice, number, signature="s")], []]))
                 # An encrypted block would seal the one before it: the next one has its own seal.
                 is_followed = number + 1 < len(runs) and runs[number + 1] == "encrypted"
                 seals = [Sealed(choice, number, signature="s")] if is_followed else seals
                 events += block(kind, *draw(_PIECES), *seals, number=number, choice=choice)
             case "redacted":
-                events += block(Kind.THINKING, Sealed(choice, 0, redacted="r"), number=number, choice=choice)
+                events += block(BlockKind.THINKING, Sealed(choice, 0, redacted="r"), number=number, choice=choice)
             case "encrypted":
                 seal = Sealed(choice, 0, encrypted="e")
-                events += block(Kind.THINKING, *draw(st.just([]) | _PIECES), seal, number=number, choice=choice)
-            case Kind():
+                events += block(
+                    BlockKind.THINKING, *draw(st.just([]) | _PIECES), seal, number=number, choice=choice
+                )
+            case BlockKind():
                 events += block(kind, *draw(_PIECES), number=number, choice=choice)
-    has_called = Kind.TOOL_CALL in runs
+    has_called = BlockKind.TOOL_CALL in runs
     stops = [Stop.TOOL_CALLS] if has_called else [Stop.END, Stop.LENGTH, Stop.REFUSAL, "eos_token"]
     return [*events, Finished(choice, draw(st.sampled_from(stops)))]
 
@@ -663,14 +671,14 @@ _USAGES = st.builds(
 
 
 @st.composite
-def _answers(draw: st.DrawFn) -> list[Event]:
+def _answers(draw: st.DrawFn) -> list[AnswerEvent]:
     choices = [draw(_blocks(number)) for number in range(draw(st.integers(1, 2)))]
     began = draw(st.builds(Began, _TEXTS, _TEXTS, st.integers(0, 2**40)))
     return [began, *(event for events in choices for event in events), draw(_USAGES)]
 
 
 @given(_answers(), st.booleans())
-def test_round_trip_of_streams(events: list[Event], usage_asked: bool) -> None:
+def test_round_trip_of_streams(events: list[AnswerEvent], usage_asked: bool) -> None:
     """A written stream is whole to the reader of its dialect, and says what was written."""
     stream, report = written(*events, asked=replace(ASKED, usage_asked=usage_asked))
     reader = ChatStream(usage_asked=usage_asked)
@@ -683,21 +691,21 @@ def test_round_trip_of_streams(events: list[Event], usage_asked: bool) -> None:
 
 
 @given(_answers())
-def test_round_trip_of_wholes(events: list[Event]) -> None:
+def test_round_trip_of_wholes(events: list[AnswerEvent]) -> None:
     """A whole answer says the same, each choice in the order in which a message can say it."""
     document = json.loads(json.dumps(whole(*events)))
     found, report = events_of_whole(document)
     assert report.dropped == ()
     assert (found[0], found[-1]) == (events[0], events[-1])
-    for kind in (Kind.TEXT, Kind.REFUSAL, Kind.TOOL_CALL):
+    for kind in (BlockKind.TEXT, BlockKind.REFUSAL, BlockKind.TOOL_CALL):
         assert _texts(found, kind) == _texts(events, kind)
     assert [e for e in found if isinstance(e, Finished)] == [e for e in events if isinstance(e, Finished)]
     assert _seals(found) == _seals(events)
 
 
-def _texts(events: Iterable[Event], kind: Kind) -> dict[int, str]:
+def _texts(events: Iterable[AnswerEvent], kind: BlockKind) -> dict[int, str]:
     """All that each choice says in blocks of a kind."""
-    kinds: dict[tuple[int, int], Kind] = {}
+    kinds: dict[tuple[int, int], BlockKind] = {}
     texts: dict[int, str] = {}
     for event in events:
         if isinstance(event, Opened):
@@ -707,12 +715,12 @@ def _texts(events: Iterable[Event], kind: Kind) -> dict[int, str]:
     return texts
 
 
-def _seals(events: Iterable[Event]) -> list[Event]:
+def _seals(events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
     return [replace(event, block=0) for event in events if isinstance(event, Sealed)]
 
 
 @given(_answers())
-def test_vendors_helper(events: list[Event]) -> None:
+def test_vendors_helper(events: list[AnswerEvent]) -> None:
     """What the vendor's own helper makes of the stream is the whole answer, reasoning and seals included."""
     known = [replace(e, stop=Stop.END) if isinstance(e, Finished) and e.stop == "eos_token" else e for e in events]
     known = [replace(e, stop=Stop.END) if isinstance(e, Finished) and e.stop in _RAISES else e for e in known]
@@ -760,9 +768,9 @@ RECORDED = b"".join(
 )
 
 
-def _translated() -> Translated:
+def _translated() -> TranslatedReader:
     conversion = CONVERSION
-    return Translated(
+    return TranslatedReader(
         ChatStream(usage_asked=True),
         ChatStream(usage_asked=True),
         conversion.answer_reading(Report()),

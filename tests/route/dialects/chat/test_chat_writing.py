@@ -21,7 +21,7 @@ from route.dialects.neutral import (
     NeutralRequest,
     Option,
     Part,
-    Reasoning,
+    ReasoningSettings,
     Refusal,
     Role,
     Text,
@@ -334,8 +334,8 @@ ABLE = replace(TARGET, max_output_tokens=100)
                 }
             },
         ),
-        ("reasoning", Reasoning(True, "max"), TARGET, {"reasoning_effort": "max"}),
-        ("reasoning", Reasoning(False), TARGET, {"reasoning_effort": "none"}),
+        ("reasoning", ReasoningSettings(True, "max"), TARGET, {"reasoning_effort": "max"}),
+        ("reasoning", ReasoningSettings(False), TARGET, {"reasoning_effort": "none"}),
         ("service_tier", "flex", TARGET, {"service_tier": "flex"}),
         ("user", "u" * 64, TARGET, {"user": "u" * 64}),
         ("cache_key", "k", TARGET, {"prompt_cache_key": "k"}),
@@ -357,9 +357,9 @@ def test_carried_options(name: str, value: Any, target: Target, said: Json) -> N
         ("metadata", {"a": "b"}, TARGET, {}),
         ("service_tier", "standard_only", TARGET, {}),
         ("parallel_tool_calls", False, TARGET, {}),
-        ("reasoning", Reasoning(True, "low"), replace(TARGET, thinking="none"), {}),
-        ("reasoning", Reasoning(True), TARGET, {}),
-        ("reasoning", Reasoning(True, "low", shown=True), TARGET, {"reasoning_effort": "low"}),
+        ("reasoning", ReasoningSettings(True, "low"), replace(TARGET, thinking="none"), {}),
+        ("reasoning", ReasoningSettings(True), TARGET, {}),
+        ("reasoning", ReasoningSettings(True, "low", shown=True), TARGET, {"reasoning_effort": "low"}),
         ("no_such_option", 7, TARGET, {}),
     ],
 )
@@ -383,7 +383,7 @@ def test_budget(budget: int, effort: str) -> None:
     """A budget is the nearest of the efforts that all models know, by its share of the output."""
     options = {
         "max_output_tokens": Option(10_000, "m"),
-        "reasoning": Option(Reasoning(True, "", budget), "r"),
+        "reasoning": Option(ReasoningSettings(True, "", budget), "r"),
     }
     body, dropped, refused = write(options=options)
     assert body["reasoning_effort"] == effort
@@ -474,7 +474,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "logit_bias": st.just({"50": -100}),
     "logprobs": st.integers(0, 20),
     "format": _FORMATS,
-    "reasoning": st.just(Reasoning(False)) | st.builds(Reasoning, st.just(True), _EFFORTS),
+    "reasoning": st.just(ReasoningSettings(False)) | st.builds(ReasoningSettings, st.just(True), _EFFORTS),
     "user": st.text(max_size=64),
     "service_tier": st.sampled_from(["auto", "flex"]),
     "verbosity": st.sampled_from(["low", "high"]),

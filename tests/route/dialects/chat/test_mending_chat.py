@@ -225,7 +225,7 @@ def test_what_cannot_be_mended_is_an_error(damaged: bytes) -> None:
 
 def test_more_calls_than_any_answer_has_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of a stream has an end: at the limit still, one more not."""
-    monkeypatch.setattr("route.dialects.damage.MAX_CALLS", 3)
+    monkeypatch.setattr("route.dialects.mending.MAX_CALLS", 3)
     many = [calls(piece(n, f"id{n}", "f", "{}")) for n in range(4)]
     mended(ROLE + b"".join(many[:3]) + MADE + END)
     with pytest.raises(BadAnswer):

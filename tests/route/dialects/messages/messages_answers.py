@@ -9,18 +9,18 @@ from anthropic.types import Message, RawMessageStreamEvent
 
 from ledger.usage import Usage
 from route.dialects.base import Features
-from route.dialects.conversion import Asked
+from route.dialects.conversion import AnswerContext
 from route.dialects.fields import Report
 from route.dialects.messages import MESSAGES
 from route.dialects.messages.answer_reading import MessagesReading
 from route.dialects.messages.answer_writing import MessagesWriting
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
-    Event,
     Finished,
-    Kind,
     Opened,
     Stop,
 )
@@ -37,14 +37,14 @@ from tests.route.build import (
 
 STREAM = Features("small", stream=True, tools_requested=False, images=False)
 UNARY = Features("small", stream=False, tools_requested=False, images=False)
-ASKED = Asked(body={"model": "small"}, created=7)
+ASKED = AnswerContext(body={"model": "small"}, created=7)
 START = message_start(input_tokens=200, cache_read_input_tokens=800, output_tokens=1)
 BEGAN = Began("msg_1", "small-2026-01")
 COUNTED = Counted(Usage(input=200, cache_read=800, output=2), cache_said=True)
 STOP_1 = message_event("content_block_stop", index=1)
 
 
-def reading(*events: bytes) -> tuple[list[Event], Report]:
+def reading(*events: bytes) -> tuple[list[AnswerEvent], Report]:
     """The neutral events of a stream."""
     report = Report()
     reader = MessagesReading(report)
@@ -52,20 +52,20 @@ def reading(*events: bytes) -> tuple[list[Event], Report]:
     return [*said, *reader.end()], report
 
 
-def stream(*content: bytes) -> tuple[list[Event], Report]:
+def stream(*content: bytes) -> tuple[list[AnswerEvent], Report]:
     """What stands between the beginning and the end of a stream with this content."""
     events, report = reading(START, *content, message_delta(output_tokens=2), MESSAGE_STOP)
     assert (events[0], *events[-2:]) == (BEGAN, Finished(0, Stop.END), COUNTED)
     return events[1:-2], report
 
 
-def whole(**more: Any) -> tuple[list[Event], Report]:
+def whole(**more: Any) -> tuple[list[AnswerEvent], Report]:
     report = Report()
     answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
     return list(MessagesReading(report).whole(answer | more)), report
 
 
-def writing(*events: Event) -> tuple[Json, list[Json], Report]:
+def writing(*events: AnswerEvent) -> tuple[Json, list[Json], Report]:
     """The whole answer, the stream's documents, both judged by the vendor's own client, and the report."""
     report = Report()
     message = MessagesWriting(ASKED, report).whole(events)
@@ -105,5 +105,5 @@ def plain(message: Json) -> Json:
     return said | {"usage": usage}
 
 
-def block(number: int, kind: Kind, *inner: Event, **more: Any) -> list[Event]:
+def block(number: int, kind: BlockKind, *inner: AnswerEvent, **more: Any) -> list[AnswerEvent]:
     return [Opened(0, number, kind, **more), *inner, Closed(0, number)]

@@ -358,7 +358,7 @@ def test_what_waited_and_went_on_is_no_longer_held(monkeypatch: pytest.MonkeyPat
 
 def test_more_blocks_than_any_answer_has_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of a stream has an end: at the limit still, one more not."""
-    monkeypatch.setattr("route.dialects.damage.MAX_CALLS", 2)
+    monkeypatch.setattr("route.dialects.mending.MAX_CALLS", 2)
     many = [text_start(n) + stop(n) for n in range(3)]
     mended(START + b"".join(many[:2]) + FINISH + MESSAGE_STOP)
     with pytest.raises(BadAnswer):

@@ -14,10 +14,10 @@ from route.dialects.fields import Report
 from route.dialects.messages.answer_writing import MessagesWriting
 from route.dialects.neutral import (
     Began,
+    BlockKind,
     Counted,
     Delta,
     Finished,
-    Kind,
     Sealed,
     Stop,
 )
@@ -62,9 +62,9 @@ def test_a_stream_is_read_block_by_block() -> None:
         delta(2, type="input_json_delta", partial_json="1}"),
     )
     assert events == [
-        *block(0, Kind.THINKING, Delta(0, 0, "h"), Delta(0, 0, "m"), Sealed(0, 0, signature="c2ln")),
-        *block(1, Kind.TEXT, Delta(0, 1, "x")),
-        *block(2, Kind.TOOL_CALL, Delta(0, 2, '{"a":'), Delta(0, 2, "1}"), id="toolu_1", name="f"),
+        *block(0, BlockKind.THINKING, Delta(0, 0, "h"), Delta(0, 0, "m"), Sealed(0, 0, signature="c2ln")),
+        *block(1, BlockKind.TEXT, Delta(0, 1, "x")),
+        *block(2, BlockKind.TOOL_CALL, Delta(0, 2, '{"a":'), Delta(0, 2, "1}"), id="toolu_1", name="f"),
     ]
     assert report.dropped == ()
 
@@ -82,17 +82,17 @@ def test_what_a_block_starts_with_is_said_once() -> None:
         block_start(2, type="redacted_thinking", data="AA"),
     )
     assert events == [
-        *block(0, Kind.TEXT, Delta(0, 0, "x")),
-        *block(1, Kind.TOOL_CALL, Delta(0, 1, '{"a":1}'), id="a", name="f"),
-        *block(2, Kind.TOOL_CALL, Delta(0, 2, "{}"), id="a", name="f"),
-        *block(3, Kind.THINKING, Sealed(0, 3, redacted="AA")),
+        *block(0, BlockKind.TEXT, Delta(0, 0, "x")),
+        *block(1, BlockKind.TOOL_CALL, Delta(0, 1, '{"a":1}'), id="a", name="f"),
+        *block(2, BlockKind.TOOL_CALL, Delta(0, 2, "{}"), id="a", name="f"),
+        *block(3, BlockKind.THINKING, Sealed(0, 3, redacted="AA")),
     ]
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
     """Arguments are JSON also where none came: a client parses them."""
     events, _ = stream(block_start(type="tool_use", id="a", name="f", input={}), BLOCK_STOP)
-    assert events == block(0, Kind.TOOL_CALL, Delta(0, 0, "{}"), id="a", name="f")
+    assert events == block(0, BlockKind.TOOL_CALL, Delta(0, 0, "{}"), id="a", name="f")
 
 
 def test_what_the_vendors_servers_did_is_reported() -> None:
@@ -110,7 +110,7 @@ def test_what_the_vendors_servers_did_is_reported() -> None:
         message_event("a_new_event", x=1),
         BLOCK_STOP,
     )
-    assert events == block(0, Kind.TEXT, Delta(0, 0, "x"))
+    assert events == block(0, BlockKind.TEXT, Delta(0, 0, "x"))
     names = ("a_new_delta", "citations", "server_tool_use", "web_search_tool_result")
     assert (report.dropped, report.refused) == (tuple(f"content[].{name}" for name in names), ())
 
@@ -127,11 +127,11 @@ def test_a_whole_answer_is_read_like_a_stream() -> None:
     events, report = whole(content=content, stop_reason="tool_use", usage={"input_tokens": 1, "output_tokens": 2})
     assert events == [
         Began("msg_1", "m"),
-        *block(0, Kind.THINKING, Delta(0, 0, "hm"), Sealed(0, 0, signature="c2ln")),
-        *block(1, Kind.THINKING, Sealed(0, 1, redacted="AA")),
-        *block(2, Kind.TEXT, Delta(0, 2, "x")),
-        *block(3, Kind.TOOL_CALL, Delta(0, 3, '{"a":1}'), id="a", name="f"),
-        *block(4, Kind.TOOL_CALL, Delta(0, 4, '{"a":1}'), id="b", name="f"),
+        *block(0, BlockKind.THINKING, Delta(0, 0, "hm"), Sealed(0, 0, signature="c2ln")),
+        *block(1, BlockKind.THINKING, Sealed(0, 1, redacted="AA")),
+        *block(2, BlockKind.TEXT, Delta(0, 2, "x")),
+        *block(3, BlockKind.TOOL_CALL, Delta(0, 3, '{"a":1}'), id="a", name="f"),
+        *block(4, BlockKind.TOOL_CALL, Delta(0, 4, '{"a":1}'), id="b", name="f"),
         Finished(0, Stop.TOOL_CALLS),
         Counted(Usage(input=1, output=2), cache_said=False),
     ]

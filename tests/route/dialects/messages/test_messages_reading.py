@@ -16,7 +16,7 @@ from route.dialects.neutral import (
     Image,
     NeutralRequest,
     Option,
-    Reasoning,
+    ReasoningSettings,
     Text,
     Thinking,
     Tool,
@@ -257,20 +257,20 @@ def test_choices_of_tools(word: str, mode: Any) -> None:
     [
         (
             {"thinking": {"type": "enabled", "budget_tokens": 2048}},
-            Reasoning(True, budget_tokens=2048),
+            ReasoningSettings(True, budget_tokens=2048),
             "thinking",
         ),
-        ({"thinking": {"type": "disabled"}}, Reasoning(False), "thinking"),
-        ({"thinking": {"type": "adaptive", "display": "omitted"}}, Reasoning(shown=False), "thinking"),
+        ({"thinking": {"type": "disabled"}}, ReasoningSettings(False), "thinking"),
+        ({"thinking": {"type": "adaptive", "display": "omitted"}}, ReasoningSettings(shown=False), "thinking"),
         (
             {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "xhigh"}},
-            Reasoning(effort="xhigh", shown=True),
+            ReasoningSettings(effort="xhigh", shown=True),
             "thinking",
         ),
-        ({"output_config": {"effort": "low"}}, Reasoning(effort="low"), "output_config.effort"),
+        ({"output_config": {"effort": "low"}}, ReasoningSettings(effort="low"), "output_config.effort"),
     ],
 )
-def test_reasoning(body: Json, reasoning: Reasoning, at: str) -> None:
+def test_reasoning(body: Json, reasoning: ReasoningSettings, at: str) -> None:
     """Thinking and effort are one option: on or off, budget, effort, and whether it is shown. Nothing is lost."""
     request = asked(**body)
     assert request.options["reasoning"] == Option(reasoning, at)
@@ -280,7 +280,7 @@ def test_reasoning(body: Json, reasoning: Reasoning, at: str) -> None:
 def test_an_effort_of_no_thought_is_reported() -> None:
     """Who does not want thoughts is not read as wanting many."""
     request = asked(thinking={"type": "disabled"}, output_config={"effort": "max"})
-    assert request.value("reasoning") == Reasoning(False)
+    assert request.value("reasoning") == ReasoningSettings(False)
     assert request.dropped == ("output_config.effort",)
 
 

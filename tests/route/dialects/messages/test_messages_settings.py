@@ -9,7 +9,7 @@ from route.dialects.neutral import (
     Format,
     HostedTool,
     NeutralRequest,
-    Reasoning,
+    ReasoningSettings,
     Tool,
     ToolChoice,
 )
@@ -130,7 +130,7 @@ def test_sampling() -> None:
     assert not {"temperature", "top_p", "top_k"} & set(made)
 
 
-THINKS: Json = {"reasoning": Reasoning(effort="high"), "max_output_tokens": 10_000}
+THINKS: Json = {"reasoning": ReasoningSettings(effort="high"), "max_output_tokens": 10_000}
 
 
 def test_a_model_that_thinks_is_not_steered() -> None:
@@ -151,33 +151,58 @@ def test_a_forced_tool_weighs_more_than_thinking() -> None:
 @pytest.mark.parametrize(
     ("thinking", "reasoning", "limit", "said"),
     [
-        (None, Reasoning(effort="minimal"), 20_000, {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
-        ("budget", Reasoning(effort="max"), 20_000, {"thinking": {"type": "enabled", "budget_tokens": 19_000}}),
-        ("budget", Reasoning(effort="low"), 2000, {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
-        ("budget", Reasoning(effort="low"), 1025, {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
-        ("budget", Reasoning(True), 20_000, {"thinking": {"type": "enabled", "budget_tokens": 10_000}}),
-        ("budget", Reasoning(budget_tokens=9999), 2000, {"thinking": {"type": "enabled", "budget_tokens": 1999}}),
-        ("budget", Reasoning(effort="none"), 20_000, {"thinking": {"type": "disabled"}}),
-        ("budget", Reasoning(False), 20_000, {"thinking": {"type": "disabled"}}),
+        (
+            None,
+            ReasoningSettings(effort="minimal"),
+            20_000,
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+        ),
+        (
+            "budget",
+            ReasoningSettings(effort="max"),
+            20_000,
+            {"thinking": {"type": "enabled", "budget_tokens": 19_000}},
+        ),
+        (
+            "budget",
+            ReasoningSettings(effort="low"),
+            2000,
+            {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+        ),
+        (
+            "budget",
+            ReasoningSettings(effort="low"),
+            1025,
+            {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+        ),
+        ("budget", ReasoningSettings(True), 20_000, {"thinking": {"type": "enabled", "budget_tokens": 10_000}}),
+        (
+            "budget",
+            ReasoningSettings(budget_tokens=9999),
+            2000,
+            {"thinking": {"type": "enabled", "budget_tokens": 1999}},
+        ),
+        ("budget", ReasoningSettings(effort="none"), 20_000, {"thinking": {"type": "disabled"}}),
+        ("budget", ReasoningSettings(False), 20_000, {"thinking": {"type": "disabled"}}),
         (
             "adaptive",
-            Reasoning(effort="minimal", shown=True),
+            ReasoningSettings(effort="minimal", shown=True),
             20_000,
             {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
         ),
-        ("adaptive", Reasoning(), 20_000, {"thinking": {"type": "adaptive"}}),
-        ("adaptive", Reasoning(False), 20_000, {"thinking": {"type": "disabled"}}),
+        ("adaptive", ReasoningSettings(), 20_000, {"thinking": {"type": "adaptive"}}),
+        ("adaptive", ReasoningSettings(False), 20_000, {"thinking": {"type": "disabled"}}),
         (
             "adaptive",
-            Reasoning(budget_tokens=10_000),
+            ReasoningSettings(budget_tokens=10_000),
             20_000,
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}},
         ),
-        ("effort", Reasoning(effort="xhigh"), 20_000, {"output_config": {"effort": "xhigh"}}),
-        ("none", Reasoning(False), 20_000, {}),
+        ("effort", ReasoningSettings(effort="xhigh"), 20_000, {"output_config": {"effort": "xhigh"}}),
+        ("none", ReasoningSettings(False), 20_000, {}),
     ],
 )
-def test_reasoning(thinking: str | None, reasoning: Reasoning, limit: int, said: Json) -> None:
+def test_reasoning(thinking: str | None, reasoning: ReasoningSettings, limit: int, said: Json) -> None:
     """By a budget, by the model's own choice, by effort alone, or not at all."""
     made = whole(target=replace(TARGET, thinking=thinking), reasoning=reasoning, max_output_tokens=limit)
     assert {name: made[name] for name in ("thinking", "output_config") if name in made} == said
@@ -186,14 +211,16 @@ def test_reasoning(thinking: str | None, reasoning: Reasoning, limit: int, said:
 @pytest.mark.parametrize(
     ("thinking", "reasoning", "limit"),
     [
-        ("budget", Reasoning(effort="high"), 1024),
-        ("budget", Reasoning(shown=True), 20_000),
-        ("effort", Reasoning(False), 20_000),
-        ("effort", Reasoning(True), 20_000),
-        ("none", Reasoning(effort="low"), 20_000),
+        ("budget", ReasoningSettings(effort="high"), 1024),
+        ("budget", ReasoningSettings(shown=True), 20_000),
+        ("effort", ReasoningSettings(False), 20_000),
+        ("effort", ReasoningSettings(True), 20_000),
+        ("none", ReasoningSettings(effort="low"), 20_000),
     ],
 )
-def test_reasoning_that_cannot_be_asked_for_is_dropped(thinking: str, reasoning: Reasoning, limit: int) -> None:
+def test_reasoning_that_cannot_be_asked_for_is_dropped(
+    thinking: str, reasoning: ReasoningSettings, limit: int
+) -> None:
     """Where the model has no word for it, or the limit no room, none is written and that is reported."""
     made, report = body(target=replace(TARGET, thinking=thinking), reasoning=reasoning, max_output_tokens=limit)
     assert report.dropped == ("reasoning",)
@@ -219,7 +246,9 @@ def test_structured_output() -> None:
     assert report.dropped == ("format.description", "format.name")
     assert body(format=Format("json_object"))[1].refused == ("format",)
     assert body(format=wanted, target=replace(TARGET, structured_output=False))[1].refused == ("format",)
-    made, _ = body(format=wanted, reasoning=Reasoning(effort="low"), target=replace(TARGET, thinking="effort"))
+    made, _ = body(
+        format=wanted, reasoning=ReasoningSettings(effort="low"), target=replace(TARGET, thinking="effort")
+    )
     assert set(made["output_config"]) == {"format", "effort"}
 
 

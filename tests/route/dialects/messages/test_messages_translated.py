@@ -14,18 +14,18 @@ from route.dialects.messages import MESSAGES
 from route.dialects.messages.answer_reading import MessagesReading
 from route.dialects.messages.answer_writing import MessagesWriting
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
-    Event,
     Finished,
-    Kind,
     Opened,
     Sealed,
     Stop,
 )
-from route.dialects.pipe import Translated
+from route.dialects.pipe import TranslatedReader
 from tests.route.build import (
     BLOCK_STOP,
     MESSAGE_STOP,
@@ -59,38 +59,40 @@ ARGUMENTS = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_siz
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> list[Event]:
+def answers(draw: st.DrawFn) -> list[AnswerEvent]:
     """One choice, in the form in which it would be read."""
-    events: list[Event] = [Began(draw(st.text(min_size=1)), draw(st.text(min_size=1)))]
+    events: list[AnswerEvent] = [Began(draw(st.text(min_size=1)), draw(st.text(min_size=1)))]
     kinds = draw(st.lists(st.sampled_from(["text", "thinking", "sealed", "redacted", "call"]), max_size=5))
     for number, kind in enumerate(kinds):
-        said: list[Event] = [Delta(0, number, text) for text in draw(TEXTS)]
+        said: list[AnswerEvent] = [Delta(0, number, text) for text in draw(TEXTS)]
         if kind == "text":
-            events += block(number, Kind.TEXT, *said)
+            events += block(number, BlockKind.TEXT, *said)
         elif kind == "call":
             arguments = json.dumps(draw(ARGUMENTS), separators=(",", ":"), ensure_ascii=False)
             cut = draw(st.integers(1, len(arguments) - 1))
             pieces = [Delta(0, number, arguments[:cut]), Delta(0, number, arguments[cut:])]
-            events += block(number, Kind.TOOL_CALL, *pieces, id=f"call_{number}", name=draw(st.text(min_size=1)))
+            events += block(
+                number, BlockKind.TOOL_CALL, *pieces, id=f"call_{number}", name=draw(st.text(min_size=1))
+            )
         elif kind == "redacted":
-            events += block(number, Kind.THINKING, Sealed(0, number, redacted=draw(st.text(min_size=1))))
+            events += block(number, BlockKind.THINKING, Sealed(0, number, redacted=draw(st.text(min_size=1))))
         else:
-            seal: list[Event] = (
+            seal: list[AnswerEvent] = (
                 [Sealed(0, number, signature=draw(st.text(min_size=1)))] if kind == "sealed" else []
             )
-            events += block(number, Kind.THINKING, *said, *seal)
+            events += block(number, BlockKind.THINKING, *said, *seal)
     stop = draw(st.sampled_from(sorted({*Stop} - {Stop.END})))
     explanation = draw(st.none() | st.text()) if stop is Stop.REFUSAL else None
     usage = Usage(*(draw(COUNTS) for _ in range(6)))
     return [*events, Finished(0, stop, draw(st.none() | st.text()), explanation), Counted(usage, cache_said=True)]
 
 
-def joined(events: Iterable[Event]) -> list[Event]:
+def joined(events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
     """With each block's text in one piece, and a call's arguments as JSON that is written in one way."""
-    done: list[Event] = []
+    done: list[AnswerEvent] = []
     is_call = False
     for event in [*events]:
-        is_call = event.kind is Kind.TOOL_CALL if isinstance(event, Opened) else is_call
+        is_call = event.kind is BlockKind.TOOL_CALL if isinstance(event, Opened) else is_call
         if isinstance(event, Delta) and isinstance(last := done[-1], Delta):
             done[-1] = Delta(0, event.block, last.text + event.text)
             continue
@@ -101,7 +103,7 @@ def joined(events: Iterable[Event]) -> list[Event]:
 
 
 @given(answers())
-def test_what_is_written_is_read_as_it_was(events: list[Event]) -> None:
+def test_what_is_written_is_read_as_it_was(events: list[AnswerEvent]) -> None:
     """Streamed piece by piece, and whole."""
     message, wire, report = writing(*events)
     streamed, said = reading(*(message_event(d.pop("type"), **d) for d in wire))
@@ -128,14 +130,14 @@ RECORDED = [
 ENDING = message_delta("max_tokens", output_tokens=2) + MESSAGE_STOP
 
 
-def piped(features: Features) -> Translated:
+def piped(features: Features) -> TranslatedReader:
     """An answer of Anthropic's on its way to a caller of the same dialect."""
     reading, writing = MessagesReading(Report()), MessagesWriting(ASKED, Report())
     readers = MESSAGES.reader(features), MESSAGES.reader(features)
-    return Translated(*readers, reading, (), writing, stream=features.stream)
+    return TranslatedReader(*readers, reading, (), writing, stream=features.stream)
 
 
-def through(pieces: Sequence[bytes], features: Features = STREAM) -> tuple[bytes, bytes, Translated]:
+def through(pieces: Sequence[bytes], features: Features = STREAM) -> tuple[bytes, bytes, TranslatedReader]:
     pipe = piped(features)
     passed, held = read(pipe, pieces, RECEIPT)
     return passed, held, pipe

@@ -16,7 +16,7 @@ from route.dialects.neutral import (
     NeutralRequest,
     Option,
     Part,
-    Reasoning,
+    ReasoningSettings,
     Refusal,
     Text,
     Thinking,
@@ -137,7 +137,7 @@ ANY_OPTION: Json = {
     "tool_choice": st.sampled_from([ToolChoice("required"), ToolChoice("named", "f"), ToolChoice("none")]),
     "parallel_tool_calls": st.booleans(),
     "reasoning": st.builds(
-        Reasoning, effort=st.sampled_from(["", "low", "max"]), budget_tokens=st.none() | st.integers()
+        ReasoningSettings, effort=st.sampled_from(["", "low", "max"]), budget_tokens=st.none() | st.integers()
     ),
 }
 

@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 
 from ledger.usage import Usage
 from route.dialects.base import BadAnswer, ErrorInAnswer, Features, dump
-from route.dialects.conversion import AnswerWriting, Asked
+from route.dialects.conversion import AnswerContext, AnswerWriting
 from route.dialects.fields import Report
 from route.dialects.names import wire_name
 from route.dialects.neutral import (
+    AnswerEvent,
     Began,
+    BlockKind,
     Closed,
     Counted,
     Delta,
-    Event,
     Finished,
-    Kind,
     Logprobs,
     Opened,
     Sealed,
     Stop,
 )
-from route.dialects.pipe import Translated
+from route.dialects.pipe import TranslatedReader
 from route.dialects.responses import RESPONSES
 from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.seals import MARKER, unpack
@@ -63,24 +63,24 @@ BODY: Json = {
 }
 
 
-def translated(*, stream: bool = True, body: Json | None = None) -> Translated:
+def translated(*, stream: bool = True, body: Json | None = None) -> TranslatedReader:
     """From this dialect, through the neutral form, to this dialect."""
     features = Features("m", stream, tools_requested=False, images=False)
     reading = CONVERSION.answer_reading(Report())
-    asked = Asked(body or {"model": "m", "input": "x"}, stream=stream, created=7)
+    asked = AnswerContext(body or {"model": "m", "input": "x"}, stream=stream, created=7)
     writing = CONVERSION.answer_writing(asked, Report())
     readers = (RESPONSES.reader(features), RESPONSES.reader(features))
-    return Translated(*readers, reading, [], writing, stream=stream)
+    return TranslatedReader(*readers, reading, [], writing, stream=stream)
 
 
-def events_of(stream: bytes, report: Report | None = None) -> list[Event]:
+def events_of(stream: bytes, report: Report | None = None) -> list[AnswerEvent]:
     reading = CONVERSION.answer_reading(report or Report())
     return [event for one in Splitter().feed(stream) for event in reading.feed(one)] + list(reading.end())
 
 
-def merged(events: Sequence[Event]) -> list[Event]:
+def merged(events: Sequence[AnswerEvent]) -> list[AnswerEvent]:
     """The same with neighbouring deltas as one."""
-    after: list[Event] = []
+    after: list[AnswerEvent] = []
     for event in events:
         last = after[-1] if after else None
         if isinstance(event, Delta) and isinstance(last, Delta) and last.block == event.block:
@@ -90,35 +90,36 @@ def merged(events: Sequence[Event]) -> list[Event]:
     return after
 
 
-def written(events: Sequence[Event], body: Json | None = None, report: Report | None = None) -> bytes:
-    asked = Asked(BODY if body is None else body, stream=True, created=7)
+def written(events: Sequence[AnswerEvent], body: Json | None = None, report: Report | None = None) -> bytes:
+    asked = AnswerContext(BODY if body is None else body, stream=True, created=7)
     writing = CONVERSION.answer_writing(asked, report or Report())
     return b"".join(writing.feed(event) for event in events) + writing.end()
 
 
-def whole(events: Sequence[Event], body: Json | None = None, report: Report | None = None) -> Json:
+def whole(events: Sequence[AnswerEvent], body: Json | None = None, report: Report | None = None) -> Json:
     return _whole(
-        CONVERSION.answer_writing(Asked(BODY if body is None else body, created=7), report or Report()), events
+        CONVERSION.answer_writing(AnswerContext(BODY if body is None else body, created=7), report or Report()),
+        events,
     )
 
 
-def _whole(writing: AnswerWriting, events: Sequence[Event]) -> Json:
+def _whole(writing: AnswerWriting, events: Sequence[AnswerEvent]) -> Json:
     return writing.whole(events)
 
 
-def said(kind: Kind, text: str = "", block: int = 0, **call: Any) -> list[Event]:
+def said(kind: BlockKind, text: str = "", block: int = 0, **call: Any) -> list[AnswerEvent]:
     return [Opened(0, block, kind, **call), *([Delta(0, block, text)] if text else []), Closed(0, block)]
 
 
-FULL: list[Event] = [
+FULL: list[AnswerEvent] = [
     BEGAN,
-    Opened(0, 0, Kind.THINKING),
+    Opened(0, 0, BlockKind.THINKING),
     Delta(0, 0, made.SUMMARY),
     Sealed(0, 0, encrypted="gAAAA-sealed"),
     Closed(0, 0),
-    *said(Kind.TEXT, made.TEXT["text"], 1),
-    *said(Kind.TOOL_CALL, made.CALL["arguments"], 2, id="call_1", name="weather"),
-    *said(Kind.TOOL_CALL, made.CUSTOM["input"], 3, id="call_2", name="patch", namespace="tools", free=True),
+    *said(BlockKind.TEXT, made.TEXT["text"], 1),
+    *said(BlockKind.TOOL_CALL, made.CALL["arguments"], 2, id="call_1", name="weather"),
+    *said(BlockKind.TOOL_CALL, made.CUSTOM["input"], 3, id="call_2", name="patch", namespace="tools", free=True),
     Finished(0, Stop.TOOL_CALLS),
     Counted(USAGE, cache_said=True),
 ]
@@ -214,7 +215,12 @@ def test_a_hostile_request_is_still_answered(body: Json) -> None:
 def test_how_an_answer_stopped(stop: str, status: str, reason: str | None, dropped: tuple[str, ...]) -> None:
     """What the dialect has no word for is reported; what was cut short is incomplete, with its last item."""
     report = Report()
-    series = [BEGAN, *said(Kind.TEXT, "One"), *said(Kind.TOOL_CALL, "{}", 1, name="f"), Finished(0, stop)]
+    series = [
+        BEGAN,
+        *said(BlockKind.TEXT, "One"),
+        *said(BlockKind.TOOL_CALL, "{}", 1, name="f"),
+        Finished(0, stop),
+    ]
     final = made.validated(dump(whole(series, report=report)))
     assert final.status == status
     assert (final.incomplete_details and final.incomplete_details.reason) == reason
@@ -240,7 +246,7 @@ def test_why_an_answer_is_incomplete(reason: str | None, stop: str) -> None:
 
 def test_an_explanation_of_a_refusal_is_said_to_the_caller() -> None:
     """Where nothing else says it; as the vendor says it."""
-    series: list[Event] = [BEGAN, Finished(0, Stop.REFUSAL, explanation="Not this.")]
+    series: list[AnswerEvent] = [BEGAN, Finished(0, Stop.REFUSAL, explanation="Not this.")]
     assert _bare(whole(series)["output"]) == [
         {
             **_bare([made.REFUSAL])[0],
@@ -252,7 +258,12 @@ def test_an_explanation_of_a_refusal_is_said_to_the_caller() -> None:
 
 def test_texts_that_follow_each_other_are_one_message() -> None:
     """With several parts, as the dialect has it; a refusal is a part too."""
-    series = [BEGAN, *said(Kind.TEXT, "One"), *said(Kind.TEXT, "Two", 1), *said(Kind.REFUSAL, "No", 2)]
+    series = [
+        BEGAN,
+        *said(BlockKind.TEXT, "One"),
+        *said(BlockKind.TEXT, "Two", 1),
+        *said(BlockKind.REFUSAL, "No", 2),
+    ]
     final = made.accumulated(written([*series, Finished(0, Stop.END)]))
     assert [part["type"] for part in made.output_of(final)[0]["content"]] == [
         "output_text",
@@ -264,16 +275,16 @@ def test_texts_that_follow_each_other_are_one_message() -> None:
 
 def test_reasoning_without_a_seal_is_known_as_ours() -> None:
     """Sent back to the vendor it would be an item that it cannot find: so it must stay behind."""
-    item = whole([BEGAN, *said(Kind.THINKING, "Hm."), Finished(0, Stop.END)])["output"][0]
+    item = whole([BEGAN, *said(BlockKind.THINKING, "Hm."), Finished(0, Stop.END)])["output"][0]
     assert RESPONSES.upstream_body({"input": [item]}, "m")["input"] == []
 
 
 @given(st.text(), st.text(), st.booleans())
 def test_anthropics_seals_go_round(signature: str, redacted: str, shown: bool) -> None:
     """In the one field that callers send back; also when there is none, so that the vendor never sees the item."""
-    text: list[Event] = [Delta(0, 0, "Hm.")] if shown else []
-    seals: list[Event] = [Sealed(0, 0, signature, redacted), Closed(0, 0), Finished(0, Stop.END)]
-    item = whole([BEGAN, Opened(0, 0, Kind.THINKING), *text, *seals])["output"][0]
+    text: list[AnswerEvent] = [Delta(0, 0, "Hm.")] if shown else []
+    seals: list[AnswerEvent] = [Sealed(0, 0, signature, redacted), Closed(0, 0), Finished(0, Stop.END)]
+    item = whole([BEGAN, Opened(0, 0, BlockKind.THINKING), *text, *seals])["output"][0]
     assert item["encrypted_content"].startswith(MARKER)
     seal = unpack(item["encrypted_content"])
     assert (seal.signature, seal.redacted, seal.encrypted) == (signature, redacted, "")
@@ -285,10 +296,10 @@ def test_tools_have_the_callers_own_names() -> None:
     wrapped, name = json.dumps({"input": "ls\n"}), wire_name("mcp tools", "run")
     series = [
         BEGAN,
-        *said(Kind.TOOL_CALL, wrapped, id="c1", name=name),
-        *said(Kind.TOOL_CALL, "not wrapped", 1, id="c2", name="patch"),
-        *said(Kind.TOOL_CALL, "", 2, id="", name="weather"),
-        *said(Kind.TOOL_CALL, "{}", 3, id="c4", name="unknown"),
+        *said(BlockKind.TOOL_CALL, wrapped, id="c1", name=name),
+        *said(BlockKind.TOOL_CALL, "not wrapped", 1, id="c2", name="patch"),
+        *said(BlockKind.TOOL_CALL, "", 2, id="", name="weather"),
+        *said(BlockKind.TOOL_CALL, "{}", 3, id="c4", name="unknown"),
         Finished(0, Stop.TOOL_CALLS),
     ]
     run, patch, weather, unknown = made.output_of(made.accumulated(written(series)))
@@ -323,9 +334,9 @@ TOKENS: tuple[Json, ...] = ({"token": "é", "logprob": -0.5, "bytes": [195, 169]
 
 def test_log_probabilities_stand_with_their_text() -> None:
     """In the delta whose tokens they are, and in the part that ends; and they are read from there."""
-    series: list[Event] = [
+    series: list[AnswerEvent] = [
         BEGAN,
-        Opened(0, 0, Kind.TEXT),
+        Opened(0, 0, BlockKind.TEXT),
         Delta(0, 0, "é"),
         Logprobs(0, TOKENS),
         Delta(0, 0, "!"),
@@ -343,7 +354,13 @@ def test_log_probabilities_stand_with_their_text() -> None:
 def test_more_than_one_choice_cannot_be_said() -> None:
     """Nobody can ask for it; of a provider that answers so anyway the first is taken, and the rest reported."""
     report = Report()
-    series = [BEGAN, *said(Kind.TEXT, "One"), Opened(1, 0, Kind.TEXT), Delta(1, 0, "Two"), Finished(1, Stop.END)]
+    series = [
+        BEGAN,
+        *said(BlockKind.TEXT, "One"),
+        Opened(1, 0, BlockKind.TEXT),
+        Delta(1, 0, "Two"),
+        Finished(1, Stop.END),
+    ]
     assert len(whole([*series, Finished(0, Stop.END)], report=report)["output"]) == 1
     assert report.dropped == ("choices[]",)
 
@@ -446,24 +463,24 @@ def test_hostile_answers_are_no_answers(data: st.DataObject, deep: bool) -> None
 
 TEXTS = st.text(min_size=1, max_size=12)
 BLOCKS = st.lists(
-    st.tuples(st.just(Kind.TEXT), TEXTS, st.just(""))
-    | st.tuples(st.just(Kind.REFUSAL), TEXTS, st.just(""))
-    | st.tuples(st.just(Kind.THINKING), TEXTS, st.text(min_size=1, max_size=5))
-    | st.tuples(st.just(Kind.TOOL_CALL), TEXTS.filter(str.strip), st.sampled_from(["f", "g"])),
+    st.tuples(st.just(BlockKind.TEXT), TEXTS, st.just(""))
+    | st.tuples(st.just(BlockKind.REFUSAL), TEXTS, st.just(""))
+    | st.tuples(st.just(BlockKind.THINKING), TEXTS, st.text(min_size=1, max_size=5))
+    | st.tuples(st.just(BlockKind.TOOL_CALL), TEXTS.filter(str.strip), st.sampled_from(["f", "g"])),
     max_size=6,
 )
 
 
 @given(BLOCKS, st.booleans())
-def test_events_go_round(blocks: list[tuple[Kind, str, str]], stream: bool) -> None:
+def test_events_go_round(blocks: list[tuple[BlockKind, str, str]], stream: bool) -> None:
     """Written and read again they are what they were, whole or streamed."""
-    series: list[Event] = [BEGAN]
+    series: list[AnswerEvent] = [BEGAN]
     for n, (kind, text, extra) in enumerate(blocks):
-        call = {"id": f"call_{n}", "name": extra} if kind is Kind.TOOL_CALL else {}
+        call = {"id": f"call_{n}", "name": extra} if kind is BlockKind.TOOL_CALL else {}
         opened, delta, closed = said(kind, text, n, **call)
-        seal = [Sealed(0, n, signature=extra)] if kind is Kind.THINKING else []
+        seal = [Sealed(0, n, signature=extra)] if kind is BlockKind.THINKING else []
         series += [opened, delta, *seal, closed]
-    called = any(kind is Kind.TOOL_CALL for kind, _, _ in blocks)
+    called = any(kind is BlockKind.TOOL_CALL for kind, _, _ in blocks)
     series += [Finished(0, Stop.TOOL_CALLS if called else Stop.END), Counted(USAGE, cache_said=True)]
     if stream:
         again = events_of(written(series))
@@ -473,8 +490,8 @@ def test_events_go_round(blocks: list[tuple[Kind, str, str]], stream: bool) -> N
     assert _by_block(merged(again)) == _by_block(series)
 
 
-def _by_block(events: Sequence[Event]) -> dict[object, list[Event]]:
-    found: dict[object, list[Event]] = {}
+def _by_block(events: Sequence[AnswerEvent]) -> dict[object, list[AnswerEvent]]:
+    found: dict[object, list[AnswerEvent]] = {}
     for event in events:
         found.setdefault(getattr(event, "block", None), []).append(event)
     return found

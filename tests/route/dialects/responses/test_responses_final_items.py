@@ -7,7 +7,7 @@ import pytest
 from route.dialects import sse
 from route.dialects.base import dump
 from route.dialects.fields import Report
-from route.dialects.neutral import Delta, Event, Kind, Opened
+from route.dialects.neutral import AnswerEvent, BlockKind, Delta, Opened
 from route.dialects.responses.conversion import CONVERSION
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ def streamed(item: Json, place: int) -> list[Json]:
     ]
 
 
-def read(events: list[Json], output: list[Json]) -> list[Event]:
+def read(events: list[Json], output: list[Json]) -> list[AnswerEvent]:
     reading = CONVERSION.answer_reading(Report())
     begin = {"type": "response.created", "response": {"id": "resp_1"}}
     end = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": output}}
@@ -53,7 +53,7 @@ def test_each_item_is_said_once(events: list[Json], output: list[Json]) -> None:
     """Streamed or not, first or last: neither the text twice nor the call not at all."""
     said = read(events, output)
     assert "".join(one.text for one in said if isinstance(one, Delta) and one.text != "{}") == "hello"
-    assert [one.name for one in said if isinstance(one, Opened) and one.kind is Kind.TOOL_CALL] == ["f"]
+    assert [one.name for one in said if isinstance(one, Opened) and one.kind is BlockKind.TOOL_CALL] == ["f"]
 
 
 def test_reasoning_that_only_the_end_has_is_not_lost() -> None:

@@ -18,7 +18,7 @@ from route.dialects.neutral import (
     NeutralRequest,
     Option,
     Part,
-    Reasoning,
+    ReasoningSettings,
     Refusal,
     Text,
     Thinking,
@@ -255,10 +255,10 @@ def test_options() -> None:
         "logprobs": Option(3, "include[]"),
         "format": Option(Format("json_schema", {}, "n", "", True), "text.format"),
         "verbosity": Option("low", "text.verbosity"),
-        "reasoning": Option(Reasoning(True, "low", None, True), "reasoning"),
+        "reasoning": Option(ReasoningSettings(True, "low", None, True), "reasoning"),
     }
     assert request.dropped == ()
-    assert read({"reasoning": {"effort": "none"}}).value("reasoning") == Reasoning(False)
+    assert read({"reasoning": {"effort": "none"}}).value("reasoning") == ReasoningSettings(False)
     assert read({"text": {"format": {"type": "json_object"}}}).value("format") == Format("json_object")
 
 

@@ -20,7 +20,7 @@ from route.dialects.neutral import (
     NeutralRequest,
     Option,
     Part,
-    Reasoning,
+    ReasoningSettings,
     Refusal,
     Text,
     Thinking,
@@ -130,15 +130,15 @@ def test_system_texts_that_are_no_instructions_are_messages() -> None:
                 }
             },
         ),
-        ("reasoning", Reasoning(False), {"reasoning": {"effort": "none"}}),
+        ("reasoning", ReasoningSettings(False), {"reasoning": {"effort": "none"}}),
         (
             "reasoning",
-            Reasoning(True, "high", None, True),
+            ReasoningSettings(True, "high", None, True),
             {"reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content"]},
         ),
         (
             "reasoning",
-            Reasoning(True, "", 16_000),
+            ReasoningSettings(True, "", 16_000),
             {"reasoning": {"effort": "medium"}, "include": ["reasoning.encrypted_content"]},
         ),
     ],
@@ -164,7 +164,7 @@ def test_options_are_carried(name: str, value: object, written: Json) -> None:
         ("verbosity", "loud"),
         ("parallel_tool_calls", True),
         ("tool_choice", ToolChoice("required")),
-        ("reasoning", Reasoning(True)),
+        ("reasoning", ReasoningSettings(True)),
     ],
 )
 def test_options_are_dropped(name: str, value: object) -> None:
@@ -188,7 +188,7 @@ def test_what_the_model_cannot_do() -> None:
         "m", max_output_tokens=100, images=False, structured_output=False, thinking="none", sampling=False
     )
     assert option("temperature", 1, target=weak)[1].dropped == ("temperature",)
-    assert option("reasoning", Reasoning(True, "low"), target=weak)[1].dropped == ("reasoning",)
+    assert option("reasoning", ReasoningSettings(True, "low"), target=weak)[1].dropped == ("reasoning",)
     assert option("format", Format("json_object"), target=weak)[1].refused == ("format",)
     body, report = option("max_output_tokens", 101, target=weak)
     assert (body["max_output_tokens"], report.dropped) == (100, ("max_output_tokens",))
@@ -201,7 +201,10 @@ def test_what_the_model_cannot_do() -> None:
 )
 def test_a_budget_is_the_nearest_effort(budget: int, most: int, effort: str) -> None:
     """By its share of all that may be said."""
-    options = {"max_output_tokens": Option(most, "m"), "reasoning": Option(Reasoning(True, "", budget), "r")}
+    options = {
+        "max_output_tokens": Option(most, "m"),
+        "reasoning": Option(ReasoningSettings(True, "", budget), "r"),
+    }
     assert write(options=options)[0]["reasoning"] == {"effort": effort}
 
 
@@ -344,7 +347,11 @@ OPTIONS: st.SearchStrategy[Json] = st.fixed_dictionaries(
         "logprobs": st.integers(0, 20),
         "format": st.just(Format("json_schema", {"type": "object"}, "n", "d", True)),
         "reasoning": st.builds(
-            Reasoning, st.just(True), st.sampled_from(["low", "xhigh"]), st.none(), st.sampled_from([None, True])
+            ReasoningSettings,
+            st.just(True),
+            st.sampled_from(["low", "xhigh"]),
+            st.none(),
+            st.sampled_from([None, True]),
         ),
         "user": TEXT,
         "metadata": st.dictionaries(TEXT, TEXT, max_size=2),

@@ -22,7 +22,7 @@ _OURS_TO_CARRY = {ANTHROPIC: "redacted", OPENAI: "encrypted", "azure-openai-resp
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ReasoningPiece:
     """Some of a block of reasoning. `index`: which one, if said. `is_foreign`: sealed in a way we cannot carry."""
 
     text: str = ""
@@ -36,14 +36,14 @@ class Piece:
     def is_sealed(self) -> bool:
         return bool(self.signature or self.redacted or self.encrypted)
 
-    def joins(self, last: "Piece") -> bool:
+    def joins(self, last: "ReasoningPiece") -> bool:
         """Whether this goes on where `last` stopped."""
         if last.is_sealed or self.redacted:
             return False
         return bool(self.encrypted) or self.index == last.index or None in (self.index, last.index)
 
 
-def piece_of(entry: Fields) -> Piece | None:
+def piece_of(entry: Fields) -> ReasoningPiece | None:
     """One entry of a list; None for a kind that nobody here knows."""
     read = _READ.get(entry.text("type"))
     if read is None:
@@ -53,30 +53,32 @@ def piece_of(entry: Fields) -> Piece | None:
     return replace(read(entry), index=index)
 
 
-def _text(entry: Fields) -> Piece:
+def _text(entry: Fields) -> ReasoningPiece:
     form, signature = entry.text("format"), entry.text("signature")
     is_foreign = bool(signature) and form not in ("", "unknown", ANTHROPIC)
-    return Piece(text=entry.text("text"), signature="" if is_foreign else signature, is_foreign=is_foreign)
+    return ReasoningPiece(
+        text=entry.text("text"), signature="" if is_foreign else signature, is_foreign=is_foreign
+    )
 
 
-def _summary(entry: Fields) -> Piece:
+def _summary(entry: Fields) -> ReasoningPiece:
     entry.ignore("format")
-    return Piece(text=entry.text("summary"))
+    return ReasoningPiece(text=entry.text("summary"))
 
 
-def _encrypted(entry: Fields) -> Piece:
+def _encrypted(entry: Fields) -> ReasoningPiece:
     form, data = entry.text("format") or ANTHROPIC, entry.text("data")
     if form not in _OURS_TO_CARRY:
-        return Piece(is_foreign=True)
-    return Piece(redacted=data) if _OURS_TO_CARRY[form] == "redacted" else Piece(encrypted=data)
+        return ReasoningPiece(is_foreign=True)
+    return ReasoningPiece(redacted=data) if _OURS_TO_CARRY[form] == "redacted" else ReasoningPiece(encrypted=data)
 
 
-_READ: Mapping[str, Callable[[Fields], Piece]] = {
+_READ: Mapping[str, Callable[[Fields], ReasoningPiece]] = {
     "reasoning.text": _text,
     "reasoning.summary": _summary,
     "reasoning.encrypted": _encrypted,
-    "thinking": lambda entry: Piece(text=entry.text("thinking"), signature=entry.text("signature")),
-    "redacted_thinking": lambda entry: Piece(redacted=entry.text("data")),
+    "thinking": lambda entry: ReasoningPiece(text=entry.text("thinking"), signature=entry.text("signature")),
+    "redacted_thinking": lambda entry: ReasoningPiece(redacted=entry.text("data")),
 }
 
 
@@ -104,15 +106,15 @@ def read_thinking(message: Fields) -> list[Thinking]:
     ]
 
 
-def _with_text(blocks: list[Piece], said: str) -> list[Piece]:
+def _with_text(blocks: list[ReasoningPiece], said: str) -> list[ReasoningPiece]:
     """Text that stood outside of the list: it belongs to the first block that could have one."""
     if blocks and not blocks[0].redacted:
         return [replace(blocks[0], text=said), *blocks[1:]]
-    return [Piece(text=said), *blocks]
+    return [ReasoningPiece(text=said), *blocks]
 
 
-def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    blocks: list[Piece] = []
+def _joined(pieces: Iterable[ReasoningPiece]) -> list[ReasoningPiece]:
+    blocks: list[ReasoningPiece] = []
     for piece in pieces:
         if not blocks or not piece.joins(blocks[-1]):
             blocks.append(piece)

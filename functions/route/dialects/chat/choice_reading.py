@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from route.dialects.base import BadAnswer, mapping, maps, text
-from route.dialects.chat.thoughts import DETAILS, PLAIN, Piece, piece_of
-from route.dialects.damage import derived_id, is_whole_object
+from route.dialects.chat.reasoning import DETAILS, PLAIN, ReasoningPiece, piece_of
 from route.dialects.fields import Fields, Report, drop_others
-from route.dialects.neutral import Closed, Delta, Event, Kind, Logprobs, Opened, Sealed
+from route.dialects.mending import derived_id, is_whole_object
+from route.dialects.neutral import AnswerEvent, BlockKind, Closed, Delta, Logprobs, Opened, Sealed
 
 _KNOWN = frozenset({"role", "content", "refusal", "tool_calls", "function_call", *DETAILS, *PLAIN})
 _LEGACY = "function_call"
 
 
 @dataclass(slots=True)
-class _Call:
+class _OpenCall:
     """A call that has begun. `block`: None until its name is known to be whole. `arguments`: all so far."""
 
     id: str
@@ -31,7 +31,7 @@ class _Call:
         return not self.is_free and is_whole_object(self.arguments)
 
 
-class Choice:
+class ChoiceReading:
     """One block of text or reasoning is open at a time; calls may overlap, until `pipe.InOrder` has sorted them.
 
     `seeds`: what the id of a call is made from that has none.
@@ -43,20 +43,20 @@ class Choice:
         self._report = report
         self._seeds = seeds
         self._blocks = 0
-        self._open: tuple[Kind, int] | None = None
-        self._thought = Piece()
-        self._calls: dict[object, _Call] = {}
+        self._open: tuple[BlockKind, int] | None = None
+        self._thought = ReasoningPiece()
+        self._calls: dict[object, _OpenCall] = {}
 
     @property
     def has_called(self) -> bool:
         return bool(self._calls)
 
-    def said(self, message: Mapping[str, Any], path: str, *, is_whole: bool) -> Iterator[Event]:
+    def said(self, message: Mapping[str, Any], path: str, *, is_whole: bool) -> Iterator[AnswerEvent]:
         """What a delta, or a whole message, adds. Raises BadAnswer for text that is none."""
         yield from self._reasoning(message, path)
         for kind, more in _content(message.get("content"), f"{path}.content", self._report):
             yield from self._more(kind, more)
-        yield from self._more(Kind.REFUSAL, _text(message.get("refusal")))
+        yield from self._more(BlockKind.REFUSAL, _text(message.get("refusal")))
         for place, piece in enumerate(maps(message.get("tool_calls"))):
             # Pieces of a stream have an index, the reader has seen to it; a whole call is one by its place.
             yield from self._piece_of_call(piece, place if is_whole else piece.get("index"))
@@ -65,13 +65,13 @@ class Choice:
             yield from self._piece_of_call({"function": legacy}, _LEGACY)
         drop_others(self._report, message, _KNOWN, path)
 
-    def logprobs(self, said: Mapping[str, Any]) -> Iterator[Event]:
+    def logprobs(self, said: Mapping[str, Any]) -> Iterator[AnswerEvent]:
         for name in ("content", "refusal"):
             tokens = tuple(dict(token) for token in maps(said.get(name)))
             if tokens:
                 yield Logprobs(self.number, tokens)
 
-    def finished(self) -> Iterator[Event]:
+    def finished(self) -> Iterator[AnswerEvent]:
         """The end of all that is open. A call without a name is none that anybody could answer."""
         self.is_finished = True
         yield from self._settle()
@@ -79,7 +79,7 @@ class Choice:
             if not call.is_closed and call.block is not None:
                 yield Closed(self.number, call.block)
 
-    def _settle(self) -> Iterator[Event]:
+    def _settle(self) -> Iterator[AnswerEvent]:
         """Before another block begins: the end of the one that is open, and of the calls that are complete."""
         if self._open is not None:
             yield Closed(self.number, self._open[1])
@@ -94,18 +94,18 @@ class Choice:
         self._blocks += 1
         return self._blocks - 1
 
-    def _enter(self, kind: Kind) -> Iterator[Event]:
+    def _enter(self, kind: BlockKind) -> Iterator[AnswerEvent]:
         if self._open is None or self._open[0] is not kind:
             yield from self._settle()
             self._open = (kind, self._next_block())
             yield Opened(self.number, self._open[1], kind)
 
-    def _more(self, kind: Kind, more: str) -> Iterator[Event]:
+    def _more(self, kind: BlockKind, more: str) -> Iterator[AnswerEvent]:
         if more:
             yield from self._enter(kind)
             yield Delta(self.number, self._blocks - 1, more)
 
-    def _reasoning(self, message: Mapping[str, Any], path: str) -> Iterator[Event]:
+    def _reasoning(self, message: Mapping[str, Any], path: str) -> Iterator[AnswerEvent]:
         """Seals come in lists of pieces; where those have text, it is the plain fields' text once more."""
         name = next((name for name in DETAILS if maps(message.get(name))), DETAILS[0])
         entries = [Fields(entry, Report()) for entry in maps(message.get(name))]
@@ -114,30 +114,30 @@ class Choice:
             self._report.drop(f"{path}.{name}[]")
         if not any(piece.text for piece in pieces):
             plain = next((more for more in map(_text, map(message.get, PLAIN)) if more), "")
-            pieces = [Piece(text=plain), *pieces]
+            pieces = [ReasoningPiece(text=plain), *pieces]
         for piece in pieces:
             yield from self._thinking(piece)
 
-    def _thinking(self, piece: Piece) -> Iterator[Event]:
+    def _thinking(self, piece: ReasoningPiece) -> Iterator[AnswerEvent]:
         if not (piece.text or piece.is_sealed):
             return
-        is_open = self._open is not None and self._open[0] is Kind.THINKING
+        is_open = self._open is not None and self._open[0] is BlockKind.THINKING
         if is_open and not piece.joins(self._thought):
             yield from self._settle()
-        yield from self._enter(Kind.THINKING)
+        yield from self._enter(BlockKind.THINKING)
         self._thought = replace(piece, text="")
         if piece.text:
             yield Delta(self.number, self._blocks - 1, piece.text)
         if piece.is_sealed:
             yield Sealed(self.number, self._blocks - 1, piece.signature, piece.redacted, piece.encrypted)
 
-    def _piece_of_call(self, piece: Mapping[str, Any], key: object) -> Iterator[Event]:
+    def _piece_of_call(self, piece: Mapping[str, Any], key: object) -> Iterator[AnswerEvent]:
         is_free = piece.get("custom") is not None
         inner = mapping(piece.get("custom" if is_free else "function"))
         if key not in self._calls:
             yield from self._settle()
             made = derived_id("call_", *self._seeds, self.number, len(self._calls))
-            self._calls[key] = _Call(text(piece.get("id")) or made, is_free)
+            self._calls[key] = _OpenCall(text(piece.get("id")) or made, is_free)
         call = self._calls[key]
         call.name += text(inner.get("name"))
         more = _text(inner.get("input" if is_free else "arguments"))
@@ -146,14 +146,14 @@ class Choice:
             call.arguments.append(more)
             yield Delta(self.number, call.block or 0, more)
 
-    def _open_call(self, call: _Call) -> Iterator[Event]:
+    def _open_call(self, call: _OpenCall) -> Iterator[AnswerEvent]:
         """Some say a name in pieces, so that it is whole only when something else follows."""
         if call.block is not None:
             return
         if not call.name:
             raise BadAnswer("the answer calls a tool without a name")
         call.block = self._next_block()
-        yield Opened(self.number, call.block, Kind.TOOL_CALL, call.id, call.name, free=call.is_free)
+        yield Opened(self.number, call.block, BlockKind.TOOL_CALL, call.id, call.name, free=call.is_free)
 
 
 def _text(value: object) -> str:
@@ -164,20 +164,20 @@ def _text(value: object) -> str:
     return value
 
 
-def _content(content: object, path: str, report: Report) -> Iterator[tuple[Kind, str]]:
+def _content(content: object, path: str, report: Report) -> Iterator[tuple[BlockKind, str]]:
     """A text, or with some servers a list of parts, of which the reasoning is one."""
     if not isinstance(content, list):
-        yield Kind.TEXT, _text(content)
+        yield BlockKind.TEXT, _text(content)
         return
     for part in maps(content):
         kind = part.get("type")
         if kind == "thinking":
             inner = part.get("thinking")
             yield (
-                Kind.THINKING,
+                BlockKind.THINKING,
                 inner if isinstance(inner, str) else "".join(text(one.get("text")) for one in maps(inner)),
             )
         elif kind in ("text", "output_text"):
-            yield Kind.TEXT, _text(part.get("text"))
+            yield BlockKind.TEXT, _text(part.get("text"))
         else:
             report.drop(f"{path}[].{kind}")

@@ -7,13 +7,13 @@ that comes twice, become one call that nobody made.
 from dataclasses import dataclass, field
 
 from route.dialects.base import MAX_ANSWER_BYTES, BadAnswer, Document, text
-from route.dialects.damage import Repairs, bounded, derived_id, is_whole_object, json_text, whole_number
+from route.dialects.mending import Repairs, bounded, derived_id, is_whole_object, json_text, whole_number
 
 _NO_ARGUMENTS = "{}"
 
 
 @dataclass(slots=True)
-class _Call:
+class _MendedCall:
     """`number`: the index that the caller sees. `said_id`: the provider's own, which may be another's too."""
 
     number: int
@@ -24,7 +24,7 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _CallPiece:
     """What a delta says of a call. `at`: its index, or its place in the list where it says none."""
 
     at: int
@@ -33,22 +33,22 @@ class _Piece:
     name: str
     arguments: str
 
-    def begins_another(self, call: _Call) -> bool:
+    def begins_another(self, call: _MendedCall) -> bool:
         """Whether this, which names a function, is not the call's own name once more, or more of its name."""
         if self.name == call.name:
             return self.arguments.lstrip().startswith("{") and is_whole_object(call.pieces)
         return bool(call.name) and bool(self.arguments or any(call.pieces))
 
 
-class Calls:
+class CallsMending:
     """The calls of one choice of a stream."""
 
     def __init__(self, choice: int, repairs: Repairs) -> None:
         self._choice = choice
         self._repairs = repairs
-        self._calls: list[_Call] = []
-        self._at: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
+        self._calls: list[_MendedCall] = []
+        self._at: dict[int, _MendedCall] = {}
+        self._by_id: dict[str, _MendedCall] = {}
         self._size = 0
 
     @property
@@ -69,7 +69,7 @@ class Calls:
                 self._go_on(call, piece, document, function)
         return sound
 
-    def _owner(self, piece: _Piece) -> _Call | None:
+    def _owner(self, piece: _CallPiece) -> _MendedCall | None:
         """The call that a piece goes on with; None: it begins one."""
         here = self._at.get(piece.at)
         known = here if here and here.said_id == piece.id else self._by_id.get(piece.id)
@@ -83,8 +83,8 @@ class Calls:
             return None if piece.name and here.name else here
         return None if piece.name and piece.begins_another(here) else here
 
-    def _begin(self, piece: _Piece, document: Document, seeds: tuple[str | bytes, ...]) -> None:
-        call = _Call(len(self._calls), piece.id, piece.name, _is_custom(document))
+    def _begin(self, piece: _CallPiece, document: Document, seeds: tuple[str | bytes, ...]) -> None:
+        call = _MendedCall(len(self._calls), piece.id, piece.name, _is_custom(document))
         self._calls.append(call)
         bounded(len(self._calls))
         self._at[piece.at] = call
@@ -95,7 +95,7 @@ class Calls:
         _identify(document, call_id, self._repairs)
         self._place(call, piece, document)
 
-    def _go_on(self, call: _Call, piece: _Piece, document: Document, function: Document) -> None:
+    def _go_on(self, call: _MendedCall, piece: _CallPiece, document: Document, function: Document) -> None:
         self._at[piece.at] = call
         for name in ("id", "type"):
             if document.get(name):
@@ -108,7 +108,7 @@ class Calls:
             call.name += piece.name
         self._place(call, piece, document)
 
-    def _place(self, call: _Call, piece: _Piece, document: Document) -> None:
+    def _place(self, call: _MendedCall, piece: _CallPiece, document: Document) -> None:
         index = document.get("index")
         if type(index) is not int or index != call.number:
             document["index"] = call.number
@@ -140,7 +140,7 @@ class Calls:
 
 
 def mend_whole_calls(calls: object, seed: str, repairs: Repairs, *, is_cut: bool) -> list[Document]:
-    """The calls of a whole message. `is_cut`: see `Calls.finish`."""
+    """The calls of a whole message. `is_cut`: see `CallsMending.finish`."""
     sound = _pieces(calls, repairs)
     bounded(len(sound))
     ids: set[str] = set()
@@ -202,14 +202,14 @@ def _function(document: Document) -> Document:
     return function
 
 
-def _read(document: Document, function: Document, place: int) -> _Piece:
+def _read(document: Document, function: Document, place: int) -> _CallPiece:
     index, name = whole_number(document.get("index")), function.get("name")
     if name is not None and not isinstance(name, str):
         raise BadAnswer("a tool's name is no text")
     said = document.get("id")
     call_id = str(said) if isinstance(said, int) and not isinstance(said, bool) else text(said)
     at = place if index is None else index
-    return _Piece(at, index is not None, call_id, name or "", text(function.get("arguments")))
+    return _CallPiece(at, index is not None, call_id, name or "", text(function.get("arguments")))
 
 
 def mend_arguments(function: Document, repairs: Repairs) -> None:
