@@ -15,13 +15,13 @@ from route.dialects.base import BadAnswer, Dialect, Reader
 from route.dialects.chat import CHAT
 from route.dialects.messages import MESSAGES
 from route.dialects.neutral import (
+    AnswerEvent,
+    BlockKind,
     Closed,
     Counted,
     Delta,
-    AnswerEvent,
     Finished,
     Image,
-    BlockKind,
     Opened,
     Stop,
     Thinking,
