@@ -1,14 +1,10 @@
 """The caller's end of an exchange: what has been sent, and whether anybody is still there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
+from starlette.types import Message, Receive, Send
 
 STALLED_S = 60.0
 """A caller who takes nothing for this long is gone, whatever the connection says."""

@@ -5,13 +5,9 @@ Knows nothing of Lambda, so that the streaming runtime and the buffered handler 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+from starlette.types import ASGIApp, Message
 
 
 class PlatformSink(Protocol):
@@ -33,7 +29,7 @@ class StartFailed(Exception):
 class AsgiHost:
     """Call `start` once, then `run` for each request, also several at a time, then `stop`."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._state: dict[str, Any] = {}
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()

@@ -20,15 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.types import ASGIApp
 
-from route.hosting.asgi_host import App, AsgiHost
+from route.hosting.asgi_host import AsgiHost
 from route.hosting.function_url import buffered, http_scope, prelude, request_body
 from route.hosting.runtime_api import Invocation, RuntimeApi, RuntimeApiError, StreamedAnswer
 
 DEEPEST_FRAMES = 8
 
 
-def load_app() -> App:
+def load_app() -> ASGIApp:
     """The router. Imported here, so that a broken import can be reported to the platform."""
     from route.app import create_app  # noqa: PLC0415
 
@@ -47,7 +48,7 @@ async def _main() -> int:
     return await serve(RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"]), load_app, pollers, stopping)
 
 
-async def serve(api: RuntimeApi, load: Callable[[], App], pollers: int, stopping: asyncio.Event) -> int:
+async def serve(api: RuntimeApi, load: Callable[[], ASGIApp], pollers: int, stopping: asyncio.Event) -> int:
     """Load and start the app, then serve up to `pollers` events at a time. Returns the exit status."""
     try:
         host = AsgiHost(load())

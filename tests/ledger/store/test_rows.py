@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger.folds import fold_facts
 from ledger.folds.spend import Spend
 from ledger.items import Fact, Inference, InferenceState
-from ledger.outcomes import Ending
+from ledger.outcomes import Ending, Outcome
 from ledger.store import records
 from ledger.store.opened import Store
 from ledger.store.records import item_fact
@@ -96,6 +96,7 @@ def check_at_any_moment(facts: Iterable[Fact]) -> None:
         assert sum(f.attempts for f in told if f.n == n) <= 1
     assert sum(f.closes is not None for f in told) <= 1
     assert len({f.key for f in told}) == len(told)
+    assert not any(f.completes and f.outcome is Outcome.UNKNOWN for f in told)
     assert fold_facts(Spend, told).cost_usd <= ATTEMPTS * COST
 
 

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Send
+
 from route.hosting import runtime
-from route.hosting.asgi_host import App, Receive, Send
 from route.hosting.runtime_api import RuntimeApi
 
 Scope = MutableMapping[str, Any]
@@ -154,7 +155,7 @@ def url_event(
     return event | ({"body": body} if body is not None else {}) | more
 
 
-def ending(*chunks: bytes, status: int = 200, headers: Any = ()) -> App:
+def ending(*chunks: bytes, status: int = 200, headers: Any = ()) -> ASGIApp:
     """An app that answers every request with these chunks."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,7 +195,7 @@ class Echo:
 
 
 @asynccontextmanager
-async def serving(app: App, *, pollers: int = 1, **stand_in: Any) -> AsyncIterator[RuntimeStandIn]:
+async def serving(app: ASGIApp, *, pollers: int = 1, **stand_in: Any) -> AsyncIterator[RuntimeStandIn]:
     """The runtime with this app, until the block ends; it must then end cleanly by itself."""
     api = RuntimeStandIn(**stand_in)
     stopping = asyncio.Event()

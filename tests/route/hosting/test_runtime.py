@@ -5,9 +5,9 @@ import base64
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Send
 
 from route.hosting import runtime
-from route.hosting.asgi_host import Receive, Send
 from route.hosting.runtime_api import RuntimeApi
 from tests.route.hosting.runtime_stand_in import (
     DEADLINE_MS,

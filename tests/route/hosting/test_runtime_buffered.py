@@ -12,18 +12,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Send
 
 from route.hosting import runtime
-from route.hosting.asgi_host import App, Receive, Send
 from tests.route.hosting.runtime_stand_in import Echo, Scope, Sent, ending, serving, url_event
 
 CONTEXT = SimpleNamespace(aws_request_id="request-7", get_remaining_time_in_millis=lambda: 60_000)
 
 
 @pytest.fixture
-def buffered_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[App]]:
+def buffered_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ASGIApp]]:
     """Put an app into the list and the buffered handler serves it."""
-    apps: list[App] = []
+    apps: list[ASGIApp] = []
     monkeypatch.setattr(runtime, "load_app", lambda: apps[0])
     runtime._standing.cache_clear()
     yield apps
@@ -34,7 +34,7 @@ def buffered_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[App]]:
     runtime._standing.cache_clear()
 
 
-def test_the_buffered_handler_gives_whole_answers_from_one_loop(buffered_app: list[App]) -> None:
+def test_the_buffered_handler_gives_whole_answers_from_one_loop(buffered_app: list[ASGIApp]) -> None:
     """Where the wrapper is unknown the same app answers, with one lifespan and a deadline of its own."""
     buffered_app.append(app := Echo())
     before_ms = time.time() * 1000
@@ -52,7 +52,7 @@ def test_the_buffered_handler_gives_whole_answers_from_one_loop(buffered_app: li
     assert abs(deadline_ms - before_ms - 60_000) < 5_000
 
 
-def test_the_buffered_handler_encodes_what_is_not_text(buffered_app: list[App]) -> None:
+def test_the_buffered_handler_encodes_what_is_not_text(buffered_app: list[ASGIApp]) -> None:
     """A payload is JSON, so bytes that are no UTF-8 travel in base64."""
     buffered_app.append(ending(b"\xff", b"\x00", headers=[(b"set-cookie", b"a=1")]))
     answer = runtime.handler(url_event(), CONTEXT)
@@ -61,7 +61,7 @@ def test_the_buffered_handler_encodes_what_is_not_text(buffered_app: list[App]) 
 
 
 def test_the_buffered_handler_answers_a_fault_with_a_500(
-    buffered_app: list[App], capsys: pytest.CaptureFixture[str]
+    buffered_app: list[ASGIApp], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of a half answer goes out, and nothing of the fault's text."""
 
@@ -77,7 +77,7 @@ def test_the_buffered_handler_answers_a_fault_with_a_500(
 
 
 def test_the_buffered_handler_gives_the_app_s_own_error(
-    buffered_app: list[App], capsys: pytest.CaptureFixture[str]
+    buffered_app: list[ASGIApp], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A framework answers in its own words and raises again for the log: the answer is whole, so it goes out."""
 
@@ -108,7 +108,7 @@ async def test_streamed_and_buffered_answers_share_their_head(
 
 
 @pytest.fixture
-async def sent_both_ways(buffered_app: list[App]) -> tuple[Sent, dict[str, Any]]:
+async def sent_both_ways(buffered_app: list[ASGIApp]) -> tuple[Sent, dict[str, Any]]:
     app = ending(b"same", status=418, headers=[(b"x-a", b"1"), (b"x-a", b"2"), (b"set-cookie", b"c")])
     buffered_app.append(app)
     whole = await asyncio.to_thread(runtime.handler, url_event(), CONTEXT)

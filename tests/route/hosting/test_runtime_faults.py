@@ -5,9 +5,9 @@ import base64
 import json
 
 import pytest
+from starlette.types import ASGIApp, Receive, Send
 
 from route.hosting import runtime
-from route.hosting.asgi_host import App, Receive, Send
 from route.hosting.runtime_api import RuntimeApi
 from tests.route.hosting.runtime_stand_in import Echo, RuntimeStandIn, Scope, ending, listening, serving, url_event
 
@@ -124,7 +124,7 @@ async def test_a_start_that_fails_is_reported_with_its_reason(
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "providers.0.kind: unknown"})
 
-    def load() -> App:
+    def load() -> ASGIApp:
         if not in_lifespan:
             raise ValueError("providers.0.kind: unknown")
         return app
