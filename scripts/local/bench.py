@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from local.stack import ROOT, embedded_aws, free_port, stop, wait_for
 
 KEY = "sk-bench"
 TRANSLATED = "translated"
+BESIDE = "beside"
+"""The router of another checkout, in the same run."""
+
+CALLS_A_TURN = 50
 WORDS = " ".join(["word"] * 100)
 Sample = tuple[float, float]
 """Milliseconds to the first bytes of the body, and to its end."""
@@ -100,56 +105,109 @@ async def at_once(url: str, calls: int, workers: int) -> float:
         return calls / (time.perf_counter() - began)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    url: str
+    pid: int
+
+    @property
+    def port(self) -> str:
+        return self.url.rpartition(":")[2]
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU time that the process has used so far, in the kernel too. Linux only."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def running(command: list[str], url: str, what: str, **environment: str) -> Iterator[str]:
-    """A server in a process of its own, from when it serves until the block ends."""
+def running(command: list[str], url: str, what: str, folder: Path = ROOT, **environment: str) -> Iterator[Server]:
+    """From when it serves until the block ends. `folder`: the checkout whose code it runs."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=folder, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         wait_for(url, process, what)
-        yield url
+        yield Server(url, process.pid)
     finally:
         stop(process)
 
 
+def free_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def config_document(origin: str) -> dict[str, Any]:
+    """Two profiles: one whose provider speaks the caller's dialect, and one whose provider does not."""
+    model = {"model": "mini", "price": {"input_per_mtok": 3, "output_per_mtok": 15}}
+    acme = {
+        "name": "acme",
+        "kind": "openai_compat",
+        "base_url": f"{origin}/v1",
+        "api_key": "env:BENCH_KEY",
+        "models": [model],
+    }
+    return {
+        "providers": [acme, acme | {"name": "other", "dialects": ["responses"]}],
+        "profiles": {"default": {"routes": ["acme/mini"]}, TRANSLATED: {"routes": ["other/mini"]}},
+        "default_profile": "default",
+    }
+
+
 @contextmanager
-def all_targets() -> Iterator[dict[str, str]]:
-    """The stand-in itself, the null proxy before it, and the router before it: as it is, in another dialect, and
-    with a session."""
+def all_servers(beside: Path | None) -> Iterator[dict[str, Server]]:
+    """The stand-in, the null proxy before it, this router before it, and the router of another checkout."""
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="warmroute-bench-")))
-        python = sys.executable
-        origin, proxy, router = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
-        port: Callable[[str], str] = lambda url: url.rpartition(":")[2]  # noqa: E731 - three uses, one line
-        fake = [python, "-m", "tests.fakes", "--kind", "openai", "--port", port(origin)]
-        stack.enter_context(running(fake, origin, "the stand-in"))
-        null = [python, "-m", "local.bench", "--null-proxy", origin, "--port", port(proxy)]
-        stack.enter_context(running(null, proxy, "the null proxy"))
-        config = home / "warmroute.yaml"
-        price = {"input_per_mtok": 3, "output_per_mtok": 15}
-        provider = {
-            "name": "acme",
-            "kind": "openai_compat",
-            "base_url": f"{origin}/v1",
-            "api_key": "env:BENCH_KEY",
-        }
-        document = {
-            "providers": [
-                provider | {"models": [{"model": "mini", "price": price}]},
-                provider
-                | {"name": "other", "dialects": ["responses"], "models": [{"model": "mini", "price": price}]},
-            ],
-            "profiles": {"default": {"routes": ["acme/mini"]}, TRANSLATED: {"routes": ["other/mini"]}},
-            "default_profile": "default",
-        }
-        config.write_text(yaml.safe_dump(document), encoding="utf-8")
-        dynamodb_url = stack.enter_context(embedded_aws())
-        dev = [python, "-m", "local.dev", "--config", str(config), "--port", port(router), "--rollup-every", "10"]
-        dev += ["--dynamodb-url", dynamodb_url, "--caller-key", f"bench={KEY}", "--log-level", "WARNING"]
-        stack.enter_context(running(dev, router, "the router", BENCH_KEY="sk-bench-provider"))
-        targets = {"direct": origin, "null proxy": proxy, "router": router}
-        yield targets | {f"router, {TRANSLATED}": router, "router, session": router}
+        start = stack.enter_context
+        config = Path(start(tempfile.TemporaryDirectory(prefix="warmroute-bench-"))) / "warmroute.yaml"
+        fake = [sys.executable, "-m", "tests.fakes", "--kind", "openai", "--port"]
+        url = free_url()
+        direct = start(running([*fake, url.rpartition(":")[2]], url, "the stand-in"))
+        config.write_text(yaml.safe_dump(config_document(direct.url)), encoding="utf-8")
+        dynamodb_url = start(embedded_aws())
+
+        def router(folder: Path, tables: str) -> Server:
+            url = free_url()
+            python = [str(folder / ".venv" / "bin" / "python"), "-m", "local.dev", "--config", str(config)]
+            where = ["--port", url.rpartition(":")[2], "--dynamodb-url", dynamodb_url, "--rollup-every", "10"]
+            named = ["--facts-table", f"{tables}-facts", "--views-table", f"{tables}-views"]
+            quiet = ["--caller-key", f"bench={KEY}", "--log-level", "WARNING"]
+            path = os.pathsep.join(str(folder / part) for part in ("functions", "scripts", ""))
+            environment = {"BENCH_KEY": "sk-bench-provider", "PYTHONPATH": path}
+            command = [*python, *where, *named, *quiet]
+            return start(running(command, url, f"the router of {folder}", folder, **environment))
+
+        url = free_url()
+        null = [sys.executable, "-m", "local.bench", "--null-proxy", direct.url, "--port", url.rpartition(":")[2]]
+        servers = {"direct": direct, "null proxy": start(running(null, url, "the null proxy"))}
+        servers["router"] = router(ROOT, "bench")
+        if beside:
+            servers[BESIDE] = router(beside.resolve(), "beside")
+        yield servers
+
+
+def targets_of(servers: Mapping[str, Server]) -> dict[str, str]:
+    """Every server as it is, and routers in another dialect and with a session too."""
+    routers = [name for name in servers if name in ("router", BESIDE)]
+    more = {f"{name}, {how}": servers[name].url for how in (TRANSLATED, "session") for name in routers}
+    return {name: server.url for name, server in servers.items()} | more
+
+
+async def cpu_of_calls(servers: Mapping[str, Server], rounds: int) -> dict[str, float]:
+    """CPU milliseconds of one unary call, each server in turns of fifty calls."""
+    used = dict.fromkeys(servers, 0.0)
+    turns = max(rounds // CALLS_A_TURN, 1)
+    async with aiohttp.ClientSession() as http:
+        for _ in range(turns):
+            for name, server in servers.items():
+                before = server.cpu_ms
+                for _ in range(CALLS_A_TURN):
+                    await one_call(http, server.url, stream=False)
+                used[name] += server.cpu_ms - before
+    return {name: ms / (turns * CALLS_A_TURN) for name, ms in used.items()}
 
 
 def show(console: Console, title: str, samples: Mapping[str, list[Sample]]) -> None:
@@ -166,10 +224,23 @@ def show(console: Console, title: str, samples: Mapping[str, list[Sample]]) -> N
     console.print(table)
 
 
+def show_cpu(console: Console, used: Mapping[str, float]) -> None:
+    """CPU of one unary call in ms, and how many times that of the null proxy it is."""
+    table = RichTable(title="CPU of the server's process, unary call", title_justify="left")
+    for heading in ("target", "ms", "times the null proxy"):
+        table.add_column(heading, justify="left" if heading == "target" else "right")
+    for name, ms in used.items():
+        table.add_row(name, f"{ms:.2f}", f"{ms / used['null proxy']:.2f}" if used["null proxy"] else "")
+    console.print(table)
+
+
 def main() -> int:
     """The exit status, 0."""
     parse = argparse.ArgumentParser("scripts/bench", description=__doc__)
     parse.add_argument("--rounds", type=int, default=300, help="calls of each target (default 300)")
+    parse.add_argument(
+        "--beside", type=Path, metavar="FOLDER", help="another checkout, set up: its router takes its turns too"
+    )
     parse.add_argument("--null-proxy", metavar="ORIGIN", help=argparse.SUPPRESS)
     parse.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments = parse.parse_args()
@@ -177,14 +248,17 @@ def main() -> int:
         null_proxy(arguments.null_proxy, arguments.port)
         return 0
     console = Console()
-    with all_targets() as targets:
+    with all_servers(arguments.beside) as servers:
+        targets = targets_of(servers)
         for stream in (False, True):
             title = f"{'streamed' if stream else 'unary'}, one caller, {arguments.rounds} rounds, ms"
             with console.status(title):
                 samples = asyncio.run(in_turns(targets, arguments.rounds, stream=stream))
             show(console, title, samples)
-        for name in ("direct", "null proxy", "router"):
-            rate = asyncio.run(at_once(targets[name], arguments.rounds * 2, 16))
+        if Path("/proc/self/stat").exists():
+            show_cpu(console, asyncio.run(cpu_of_calls(servers, arguments.rounds)))
+        for name, server in servers.items():
+            rate = asyncio.run(at_once(server.url, arguments.rounds * 2, 16))
             console.print(f"16 callers at once, {name}: {rate:.0f} calls/s")
     return 0
 
