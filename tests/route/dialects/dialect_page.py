@@ -5,13 +5,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.route.dialects import unreported_fields
+from tests.route.dialects.dialect_events import event_fate, event_samples
 from tests.route.dialects.dialect_table import (
     TRANSLATED,
     Told,
     answer_samples,
     collapsed,
-    event_fate,
-    event_samples,
     fate,
     names_of,
     request_samples,

@@ -18,8 +18,9 @@ def piece(index: Any = 0, call_id: Any = None, name: Any = None, arguments: Any 
     return {k: v for k, v in head.items() if v is not None} | {"function": function} | more
 
 
-def calls(*pieces: Any, **more: Any) -> bytes:
-    return chunk(choice({"tool_calls": list(pieces)}), **more)
+def calls(*pieces: Any, index: int = 0, **more: Any) -> bytes:
+    """A chunk in which a choice says these pieces of tool calls."""
+    return chunk(choice({"tool_calls": list(pieces)}, index=index), **more)
 
 
 def mended(stream: bytes, *, usage_asked: bool = True) -> tuple[bytes, set[str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import openai
+from hypothesis import strategies as st
 from openai.types.responses import ParsedResponse, Response
 
 from route.dialects.sse import encode
@@ -141,3 +142,16 @@ def output_of(answer: Response) -> list[Json]:
             one.pop("parsed", None)
             one.pop("parsed_arguments", None)
     return items
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+"""Any small JSON value."""
+
+
+def without(*kinds: str, of: list[Json] | None = None) -> bytes:
+    """The stream of the usual answer, or the events given, without those of these kinds."""
+    return wire(*(e for e in of or events(*OUTPUT) if e["type"] not in kinds))

@@ -18,6 +18,7 @@ from route.dialects.responses.spans import span_of
 from route.errors import ApiError, BadRequest
 from tests.route.build import RECEIPT, cuts, read
 from tests.route.dialects.responses import responses_wire as made
+from tests.route.dialects.responses.responses_wire import JSON, without
 from warmroute.lookup import receipt_in
 
 Json = dict[str, Any]
@@ -26,10 +27,6 @@ STREAM = made.stream(*made.OUTPUT)
 
 def reader(*, stream: bool = True) -> Reader:
     return RESPONSES.reader(Features("m", stream, tools_requested=False, images=False))
-
-
-def without(*kinds: str, of: list[Json] | None = None) -> bytes:
-    return made.wire(*(e for e in of or made.events(*made.OUTPUT) if e["type"] not in kinds))
 
 
 @given(cuts(STREAM))
@@ -255,11 +252,6 @@ def test_what_no_client_minds_is_left_alone() -> None:
     assert answer.repaired == set()
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
 PLACES = ("response", "item", "delta", "output_index", "content_index", "part", "type", "error", "item_id")
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from route.dialects.conversion import Target
 from route.dialects.fields import Report
 from route.dialects.neutral import (
     Audio,
@@ -26,16 +25,14 @@ from route.dialects.neutral import (
     ToolCall,
     ToolChoice,
     ToolResult,
-    Turn,
 )
 from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.seals import Seal, pack
 from route.errors import BadRequest
-from tests.route.dialects.responses.test_responses_native import JSON
+from tests.route.dialects.responses.responses_requests import TARGET
+from tests.route.dialects.responses.responses_wire import JSON
 
 Json = dict[str, Any]
-TARGET = Target("small-2026-01")
-HELLO = Turn("user", (Text(text="Hello"),))
 SEALED = pack(Seal(signature="sig", redacted="red"))
 
 
