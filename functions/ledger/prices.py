@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from ledger.money import ZERO, text, tokens_cost
 from ledger.usage import Usage
@@ -21,7 +22,7 @@ class CostBasis(StrEnum):
     COMPUTED = "computed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Price:
     """Dollars per million tokens. Cache rates that are not set follow the input rate."""
 
@@ -43,11 +44,25 @@ class Price:
     def write_1h(self) -> Decimal:
         return _or(self.cache_write_1h_per_mtok, self.input_per_mtok * CACHE_WRITE_1H_FACTOR)
 
-    @property
+    @cached_property
+    def as_text(self) -> dict[str, str | None]:
+        """The rates that decide about a route, as they are stored with a decision."""
+        rates = {
+            "input_per_mtok": self.input_per_mtok,
+            "output_per_mtok": self.output_per_mtok,
+            "cache_read_per_mtok": self.read,
+        }
+        return {name: text(rate) for name, rate in rates.items()}
+
+    @cached_property
     def version(self) -> str:
         """Names the five rates that applied, so that a stored cost can be checked later."""
         rates = (self.input_per_mtok, self.output_per_mtok, self.read, self.write, self.write_1h)
         return hashlib.sha256("/".join(str(text(r)) for r in rates).encode()).hexdigest()[:12]
+
+
+FREE = Price(ZERO, ZERO)
+"""What a call costs where a subscription pays for it."""
 
 
 @dataclass(frozen=True, slots=True)

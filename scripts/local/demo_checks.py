@@ -12,7 +12,7 @@ from ledger.money import ZERO, text, total, usd
 from local.demo_calls import Call, Chapter
 from local.demo_facts import Readback, Trail
 from local.demo_stage import THRESHOLD, Stage
-from route.decision.stored import explain
+from route.decision.explanation import explain
 from warmroute import Receipt
 
 TOTALS = ("calls", "errors", "tokens_in", "tokens_out", "tokens_cached", "cost_usd", "saved_usd")

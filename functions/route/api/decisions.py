@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from ledger.items import ApiKey, Inference
 from ledger.store.connection import StoreError
-from route.decision.stored import decision_document, explain
+from route.decision.explanation import decision_document, explain
 from route.errors import ApiError, NotFound, StoreUnavailable
 from route.router import Router
 

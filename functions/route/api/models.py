@@ -9,7 +9,7 @@ from starlette.requests import Request
 from ledger.items import ApiKey
 from route.config.auto_rules import AUTO
 from route.config.file import Config
-from route.config.routes import is_allowed, routes_of
+from route.config.routes import is_allowed
 from route.errors import BadRequest, NotFound
 from route.router import Router
 
@@ -36,7 +36,7 @@ def model_ids(config: Config, key: ApiKey) -> list[str]:
     """What a caller may put into `model`: profiles, aliases, models, pinned routes; without repeats."""
     chosen = [AUTO] if config.auto_router.effective(config.profiles) else []
     profiles = [name for name in (*config.profiles, *chosen) if not key.profiles or name in key.profiles]
-    routes = routes_of(config.routes, config)
+    routes = config.routes.values()
     allowed = [route for route in routes if is_allowed(key, route) and not key.profiles]
     pinned = [route.name for route in allowed]
     aliases = [alias for alias, target in config.aliases.items() if target in {*profiles, *pinned}]

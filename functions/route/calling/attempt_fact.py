@@ -52,7 +52,7 @@ def fact_of(attempt: Attempt, inference_id: str, request: Request) -> Fact:
         cost_usd=cost.usd,
         saved_usd=cost.saved_usd,
         cost_basis=cost.basis,
-        price_version=model.price.price().version if model.price else "",
+        price_version=price.version if (price := attempt.route.list_price) else "",
         dropped=_few(attempt.dropped),
         repaired=tuple(sorted(reader.repaired)),
     )
@@ -106,9 +106,8 @@ def _bill(attempt: Attempt, request: Request) -> tuple[Usage | None, bool, Cost]
         # What was sent will be billed whether or not the provider got to say so, or said it in numbers.
         unseen_input = Usage() if usage and usage.prompt else Usage(input=request.input_tokens)
         usage = attempt.reader.seen_usage + unseen_input
-    model, provider = attempt.route.model, attempt.route.provider
-    price = model.price.price() if model.price else None
-    cost = cost_of(usage, price, reported_usd=_reported(attempt.reader), subscription=provider.subscription)
+    route, reported = attempt.route, _reported(attempt.reader)
+    cost = cost_of(usage, route.list_price, reported_usd=reported, subscription=route.provider.subscription)
     return usage, estimated, cost
 
 

@@ -1,13 +1,15 @@
 """The destinations of a request: what is configured of each, by its name in the config."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 from ledger.items import ApiKey
+from ledger.prices import FREE, Price
 from ledger.routes import route_key
 from route.config.capabilities import CapabilityRule, ResolvedCapabilities, capabilities_of
-from route.config.file import Config, ModelConfig, ProviderConfig
+from route.config.providers import ModelConfig, ProviderConfig
 from route.digests import digest
 
 
@@ -19,6 +21,11 @@ class Route:
     model: ModelConfig
     capabilities: ResolvedCapabilities = field(default_factory=ResolvedCapabilities)
 
+    @classmethod
+    def of(cls, provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Self:
+        """`rules`: what the config says of capabilities of models that it does not list one by one."""
+        return cls(provider, model, _capabilities(provider, model, rules))
+
     @cached_property
     def key(self) -> str:
         return route_key(self.provider.name, self.model.model)
@@ -26,6 +33,16 @@ class Route:
     @cached_property
     def name(self) -> str:
         return f"{self.provider.name}/{self.model.model}"
+
+    @property
+    def list_price(self) -> Price | None:
+        """What the provider asks for by its list; None where nobody knows."""
+        return self.model.list_price
+
+    @property
+    def price(self) -> Price | None:
+        """What a call costs here: nothing where a subscription pays for it, else the list price."""
+        return FREE if self.provider.subscription else self.list_price
 
     @cached_property
     def setup(self) -> str:
@@ -35,20 +52,6 @@ class Route:
 
 
 _PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"}
-
-
-def routes_of(names: Iterable[str], config: Config) -> list[Route]:
-    """The destinations with these config names, `provider/model`."""
-    return [_route(name, config) for name in names]
-
-
-def _route(name: str, config: Config) -> Route:
-    provider, model = config.routes[name]
-    route: Route | None = config.made.get(name)
-    # A copy of a config with other parts begins with what was made of the first.
-    if route is None or route.provider is not provider or route.model is not model:
-        route = config.made[name] = Route(provider, model, _capabilities(provider, model, config.capabilities))
-    return route
 
 
 def _capabilities(

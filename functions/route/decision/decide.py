@@ -66,8 +66,8 @@ class Decision:
 
 def decide(inputs: DecisionInputs) -> Decision:
     """The decision that follows from a survey."""
-    candidates = inputs.candidates
-    reasons = [reasons_of(candidate, inputs) for candidate in candidates]
+    candidates, floor = inputs.candidates, floor_of(inputs.rules)
+    reasons = [reasons_of(candidate, inputs, floor) for candidate in candidates]
     open_ = [candidate for candidate, why in zip(candidates, reasons, strict=True) if not why]
     soft = [candidate for candidate, why in zip(candidates, reasons, strict=True) if why and SOFT.issuperset(why)]
     base = base_order(inputs)
@@ -92,7 +92,7 @@ def decide(inputs: DecisionInputs) -> Decision:
         verdicts,
         "+".join((inputs.rules.fired, *rules)),
         ruleset_hash(inputs),
-        floor_of(inputs.rules),
+        floor,
     )
 
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from ledger.money import tokens_cost
 from route.decision.inputs import Candidate, RequestNeeds
@@ -16,11 +17,17 @@ UNKNOWN_IS_LAST = Fraction(10**12)
 """Instead of an unknown or endless figure in a sort: more dollars than any request can cost."""
 
 
+@lru_cache(maxsize=1024)
+def _exact(price: str) -> Decimal:
+    """A price, which is stored as text to come back exact. A config has few, and each is asked for often."""
+    return Decimal(price)
+
+
 def price_sum(candidate: Candidate) -> Fraction | None:
     """Input and output price together, in dollars per million tokens."""
     if candidate.input_per_mtok is None or candidate.output_per_mtok is None:
         return None
-    return Fraction(candidate.input_per_mtok) + Fraction(candidate.output_per_mtok)
+    return Fraction(_exact(candidate.input_per_mtok)) + Fraction(_exact(candidate.output_per_mtok))
 
 
 def cost_usd(candidate: Candidate, needs: RequestNeeds, cached_tokens: int = 0) -> Decimal | None:
@@ -30,9 +37,9 @@ def cost_usd(candidate: Candidate, needs: RequestNeeds, cached_tokens: int = 0) 
     cached = min(cached_tokens, needs.input_tokens)
     read = candidate.cache_read_per_mtok or candidate.input_per_mtok
     return (
-        tokens_cost(needs.input_tokens - cached, Decimal(candidate.input_per_mtok))
-        + tokens_cost(cached, Decimal(read))
-        + tokens_cost(needs.output_tokens, Decimal(candidate.output_per_mtok))
+        tokens_cost(needs.input_tokens - cached, _exact(candidate.input_per_mtok))
+        + tokens_cost(cached, _exact(read))
+        + tokens_cost(needs.output_tokens, _exact(candidate.output_per_mtok))
     )
 
 

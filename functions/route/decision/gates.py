@@ -35,30 +35,31 @@ def floor_of(rules: Rules) -> Floor:
     return Floor(held, None if held == moved else "floor_bounds")
 
 
-Gate = Callable[[Candidate, DecisionInputs], bool]
+Gate = Callable[[Candidate, DecisionInputs, Floor], bool]
+"""Whether something speaks against a candidate. The floor is that of the whole decision."""
 
 
 def _lacks(what: str) -> Gate:
-    return lambda candidate, _: what in candidate.lacks
+    return lambda candidate, *_: what in candidate.lacks
 
 
-def _too_dear(candidate: Candidate, inputs: DecisionInputs) -> bool:
+def _too_dear(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     cap = inputs.rules.request_cap_usd
     projected = cost_usd(candidate, inputs.needs)
     return cap is not None and projected is not None and projected > Decimal(cap)
 
 
-def _no_price(candidate: Candidate, inputs: DecisionInputs) -> bool:
+def _no_price(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     """A price that nobody knows can be held to no limit: it is never $0."""
     return not candidate.is_priced and (candidate.hard_budget or inputs.rules.request_cap_usd is not None)
 
 
-def _too_slow(candidate: Candidate, inputs: DecisionInputs) -> bool:
+def _too_slow(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     slo = inputs.rules.latency_slo_ms
     return slo is not None and candidate.latency_ms is not None and candidate.latency_ms > slo
 
 
-def _is_resting(candidate: Candidate, inputs: DecisionInputs) -> bool:
+def _is_resting(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     """By its provider's wish, or for its health. Who has rested may be tried again; see `decision` for when."""
     if inputs.now < candidate.wait_until:
         return True
@@ -66,9 +67,9 @@ def _is_resting(candidate: Candidate, inputs: DecisionInputs) -> bool:
 
 
 GATES: tuple[tuple[str, Gate], ...] = (
-    ("disabled", lambda candidate, _: not candidate.enabled),
-    ("paid_not_allowed", lambda candidate, s: candidate.paid and not s.rules.paid_allowed),
-    ("not_allowed_for_caller", lambda candidate, _: not candidate.allowed),
+    ("disabled", lambda candidate, *_: not candidate.enabled),
+    ("paid_not_allowed", lambda candidate, s, _: candidate.paid and not s.rules.paid_allowed),
+    ("not_allowed_for_caller", lambda candidate, *_: not candidate.allowed),
     ("no_price", _no_price),
     ("lacks_tools", _lacks("tools")),
     ("lacks_images", _lacks("images")),
@@ -78,20 +79,20 @@ GATES: tuple[tuple[str, Gate], ...] = (
     ("lacks_thinking", _lacks("thinking")),
     (
         "context_too_small",
-        lambda candidate, s: (
+        lambda candidate, s, _: (
             candidate.context_tokens is not None and s.needs.input_tokens > candidate.context_tokens
         ),
     ),
-    ("lossy_translation", lambda candidate, _: bool(candidate.refused)),
-    ("tool_incapable", lambda candidate, _: candidate.tool_incapable),
-    ("no_quality", lambda candidate, s: candidate.quality is None and floor_of(s.rules).quality is not None),
-    ("below_quality_floor", lambda candidate, s: not floor_of(s.rules).clears(candidate)),
+    ("lossy_translation", lambda candidate, *_: bool(candidate.refused)),
+    ("tool_incapable", lambda candidate, *_: candidate.tool_incapable),
+    ("no_quality", lambda candidate, _, floor: candidate.quality is None and floor.quality is not None),
+    ("below_quality_floor", lambda candidate, _, floor: not floor.clears(candidate)),
     ("exceeds_request_cap", _too_dear),
     ("exceeds_latency_slo", _too_slow),
-    ("budget_exhausted", lambda candidate, _: candidate.budget is not None and candidate.budget.is_spent),
+    ("budget_exhausted", lambda candidate, *_: candidate.budget is not None and candidate.budget.is_spent),
     (
         "memory_pressure",
-        lambda candidate, s: s.rules.memory_pressure == "skip" and s.now < candidate.out_of_memory_until,
+        lambda candidate, s, _: s.rules.memory_pressure == "skip" and s.now < candidate.out_of_memory_until,
     ),
     ("cooling_down", _is_resting),
 )
@@ -101,6 +102,6 @@ SOFT = frozenset({"tool_incapable", "exceeds_latency_slo", "memory_pressure", "c
 """What is evidence and not knowledge. It costs a route its place, but no request is refused for it alone."""
 
 
-def reasons_of(candidate: Candidate, inputs: DecisionInputs) -> list[str]:
+def reasons_of(candidate: Candidate, inputs: DecisionInputs, floor: Floor) -> list[str]:
     """Every reason against a candidate, in the gates' order."""
-    return [reason for reason, is_closed in GATES if is_closed(candidate, inputs)]
+    return [reason for reason, is_closed in GATES if is_closed(candidate, inputs, floor)]

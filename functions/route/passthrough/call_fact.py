@@ -1,12 +1,11 @@
 """What came of a call that was passed through: its fact, how it ended, and what the caller is told."""
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from ledger.items import Fact, Inference
 from ledger.money import ZERO
 from ledger.outcomes import Ending, FaultKind
-from ledger.prices import CostBasis
+from ledger.prices import Cost, cost_of
 from route.answering.sink import CallerGone
 from route.calling.attempt_fact import is_never_billed, kind_of, outcome_of
 from route.calling.classify import Failure, classify
@@ -59,7 +58,7 @@ def _failure(relay: Relay) -> Failure | None:
 
 
 def _fact(relay: Relay, failure: Failure | None, method: str, to: Destination, inference: Inference) -> Fact:
-    cost_usd, basis = _cost(relay, method, to)
+    cost = _cost(relay, method, to)
     # A refusal that was passed on whole is an error like any other that stopped the call.
     refused = Refused(failure.status, {}, b"") if failure and relay.error is None else None
     is_cut = relay.error is not None and relay.sink.started
@@ -77,19 +76,19 @@ def _fact(relay: Relay, failure: Failure | None, method: str, to: Destination, i
         http_status=relay.status,
         latency_ms=relay.ended_at - relay.started_at,
         ttft_ms=relay.ttft_ms,
-        cost_usd=cost_usd,
-        cost_basis=basis,
+        cost_usd=cost.usd,
+        cost_basis=cost.basis,
     )
 
 
-def _cost(relay: Relay, method: str, to: Destination) -> tuple[Decimal | None, CostBasis | None]:
+def _cost(relay: Relay, method: str, to: Destination) -> Cost:
     """Nobody bills what is only read or deleted, was refused, or never arrived. The rest is unknown."""
-    if to.provider.subscription:
-        return ZERO, CostBasis.SUBSCRIPTION
     error, status = relay.error, relay.status
     is_refused = status is not None and status >= 400
     never_began = status is None and (isinstance(error, StoreUnavailable) or is_never_billed(error))
-    return (ZERO if is_refused or never_began or method in _COSTS_NOTHING else None), None
+    if not to.provider.subscription and (is_refused or never_began or method in _COSTS_NOTHING):
+        return Cost(ZERO, None, None)
+    return cost_of(None, None, subscription=to.provider.subscription)
 
 
 def _error(relay: Relay, failure: Failure | None, fact: Fact) -> ApiError | None:

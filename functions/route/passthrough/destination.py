@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from ledger.items import ApiKey
 from ledger.snapshot import Snapshot
-from route.config.file import Config, ModelConfig, ProviderConfig
+from route.config.file import Config
 from route.config.profiles import ProfileConfig
+from route.config.providers import ModelConfig, ProviderConfig
 from route.dialects.base import Dialect, Document, dump, text
 from route.errors import BadRequest, Forbidden, NotFound
 from route.planning.budgets import BudgetStatus
@@ -66,8 +67,8 @@ def check_provider(provider: ProviderConfig, config: Config, snapshot: Snapshot,
     """Raises Forbidden or BudgetExceeded for one that may not be called. `now`: ms since the epoch."""
     if not provider.enabled:
         raise Forbidden("provider_disabled", f"The provider {provider.name} is disabled in this router.")
-    if spent_out := BudgetStatus(config.budgets, snapshot, now).spent_out(provider.name):
-        raise spent_out
+    if refusal := BudgetStatus(config.budgets, snapshot, now).refusal_of(provider.name):
+        raise refusal
 
 
 def destination_of(incoming: Incoming, document: Document, config: Config) -> Destination:
@@ -76,19 +77,17 @@ def destination_of(incoming: Incoming, document: Document, config: Config) -> De
     said = text(document.get("model"))
     named = _named(said, config)
     name, profile = named or _profile(incoming.headers, config)
-    routes = (config.routes[route] for route in profile.routes)
-    found = next(((p, m) for p, m in routes if _is_of(p.kind, vendor)), None)
+    found = next((r for r in config.routes_of(profile.routes) if _is_of(r.provider.kind, vendor)), None)
     if found is None:
         kinds = " or ".join(kind for kind in KINDS if _is_of(kind, vendor))
         where = f"the profile {name!r}" if name else "what its model names"
         asked = f"{incoming.method} {incoming.path[:MAX_LABEL]}"
         raise NotFound("no_provider", f"{asked} goes to a provider of kind {kinds}, and {where} has none.")
-    provider, model = found
     if not named:
-        return Destination(provider, None, said, name, profile, incoming.body)
-    wire = model.on_wire
+        return Destination(found.provider, None, said, name, profile, incoming.body)
+    wire = found.model.on_wire
     body = incoming.body if wire == said else dump(document | {"model": wire})
-    return Destination(provider, model, wire, name, profile, body)
+    return Destination(found.provider, found.model, wire, name, profile, body)
 
 
 def _named(model: str, config: Config) -> tuple[str, ProfileConfig] | None:

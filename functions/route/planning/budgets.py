@@ -29,14 +29,14 @@ class BudgetStatus:
         """5.00 of 5 is."""
         return self.spent_usd(budget) >= budget.limit_usd
 
-    def told(self, budget: BudgetConfig) -> dict[str, str | None]:
+    def document(self, budget: BudgetConfig) -> dict[str, str | None]:
         """A budget as callers and the log see it."""
         figures = {"spent_usd": text(self.spent_usd(budget)), "limit_usd": text(budget.limit_usd)}
         return {"scope": budget.scope, "period": budget.period, **figures}
 
-    def spent_out(self, provider: str) -> BudgetExceeded | None:
+    def refusal_of(self, provider: str) -> BudgetExceeded | None:
         """The refusal by the first of a provider's skipping budgets that is reached."""
         budget = next((b for b in self.of(provider, "skip") if self.is_reached(b)), None)
         if budget is None:
             return None
-        return BudgetExceeded(self.told(budget) | {"resets_at": iso(period_end_ms(budget.period, self.now))})
+        return BudgetExceeded(self.document(budget) | {"resets_at": iso(period_end_ms(budget.period, self.now))})

@@ -6,8 +6,7 @@ from typing import Any
 
 from ledger.folds import adaptive
 from ledger.folds.session import Warm
-from ledger.money import ZERO, text
-from ledger.prices import Price
+from ledger.money import text
 from ledger.snapshot import Snapshot
 from route.config.auto_rules import AUTO
 from route.config.file import Config
@@ -20,9 +19,6 @@ from route.digests import canonical, digest
 from route.planning.budgets import BudgetStatus
 from route.request.parse import Request
 from route.request.translation import Translator
-
-FREE = Price(ZERO, ZERO)
-"""What a call costs where a subscription pays for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ def _known(context: PlanContext, routes: Sequence[Route], warm: dict[str, Warm])
 
 def _configured(route: Route, context: PlanContext) -> dict[str, Any]:
     provider, model = route.provider, route.model
-    price = FREE if provider.subscription else model.price.price() if model.price else None
+    price = route.price
     return {
         "setup": route.setup,
         "enabled": provider.enabled,
@@ -126,9 +122,7 @@ def _configured(route: Route, context: PlanContext) -> dict[str, Any]:
         "hard_budget": any(b.provider == provider.name and b.mode == "hard" for b in context.config.budgets),
         "context_tokens": route.capabilities.context_tokens,
         "thinks": route.capabilities.thinking != "none",
-        "input_per_mtok": text(price.input_per_mtok) if price else None,
-        "output_per_mtok": text(price.output_per_mtok) if price else None,
-        "cache_read_per_mtok": text(price.read) if price else None,
+        **(price.as_text if price else {}),
         "quality": model.quality,
     }
 

@@ -11,7 +11,7 @@ from ledger.folds.session import Warm
 from ledger.snapshot import Snapshot
 from route.config.file import Config
 from route.config.profiles import ProfileConfig
-from route.config.routes import Route, routes_of
+from route.config.routes import Route
 from route.decision.decide import CandidateVerdict, to_be_tried, with_probe
 from route.decision.inputs import Candidate
 from route.decision.stored import DecisionRecord, Document
@@ -84,7 +84,7 @@ def make_plan(
 ) -> Plan:
     """The plan for a request. `warm`: the session's warm routes, by model."""
     context = PlanContext(request, Translator(request), config, snapshot, now)
-    routes = routes_of(request.choice.profile.routes, config)
+    routes = config.routes_of(request.choice.profile.routes)
     if request.choice.profile.order != "static":
         routes = sorted(routes, key=lambda route: route.key)
     return _plan(DecisionRecord.of(gather_inputs(context, routes, dict(warm))), routes, context)
@@ -114,4 +114,4 @@ def _plan(record: DecisionRecord, routes: Sequence[Route], context: PlanContext)
 def _warnings(routes: Sequence[Route], context: PlanContext) -> tuple[dict[str, str | None], ...]:
     used, budget_status = {route.provider.name for route in routes}, context.budget_status
     warning = [b for name in sorted(used) for b in budget_status.of(name, "warn")]
-    return tuple(budget_status.told(budget) for budget in warning if budget_status.is_reached(budget))
+    return tuple(budget_status.document(budget) for budget in warning if budget_status.is_reached(budget))

@@ -15,8 +15,8 @@ def refusal_of(routes: Sequence[Route], rows: Sequence[Document], context: PlanC
     told = list(zip(routes, rows, strict=True))
     reasons = [row.get("rejection_reason") for row in rows]
     for route, reason in zip(routes, reasons, strict=True):
-        if reason == "budget_exhausted" and (spent_out := context.budget_status.spent_out(route.provider.name)):
-            return spent_out
+        if reason == "budget_exhausted" and (refusal := context.budget_status.refusal_of(route.provider.name)):
+            return refusal
     if all(reason == "context_too_small" for reason in reasons):
         # Agents go by these words, and by this code, when they decide to compact their conversation.
         about = f"prompt is too long: about {context.request.input_tokens} tokens, for which no route has room"

@@ -11,10 +11,10 @@ RESERVE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """`dialect`: the path's, or that of the vendor whose API the path is part of. `path`: as it came, with escapes.
+    """`dialect`: the path's, or that of the vendor whose API it is part of. `path`: as it came, with its escapes.
 
-    `headers` have lower-case names. `arrived`: ms since the epoch. `deadline_s`: when its attempts must have ended,
-    on the event loop's clock, so that what follows them still fits into the platform's time.
+    `headers` have lower-case names. `arrived`: ms since the epoch. `deadline_s`: when its attempts must have
+    ended, on the event loop's clock, so that what follows them still fits into the platform's time.
     """
 
     dialect: Dialect

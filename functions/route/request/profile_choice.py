@@ -80,7 +80,7 @@ def _named(name: str, rule: str, config: Config, subject: Subject) -> ProfileCho
     routes = config.routes
     if name in routes:
         return ProfileChoice("", _chain((name,), config), "pinned" if rule == "model" else rule, pinned=True)
-    of_model = tuple(route for route, (_, model) in routes.items() if model.model == name)
+    of_model = tuple(route.name for route in routes.values() if route.model.model == name)
     return ProfileChoice("", _chain(of_model, config), rule) if of_model else None
 
 

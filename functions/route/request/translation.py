@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from route.config.capabilities import ResolvedCapabilities
-from route.config.file import ModelConfig, ProviderConfig
+from route.config.providers import ModelConfig, ProviderConfig
 from route.dialects import BY_NAME
 from route.dialects.base import Dialect, Document, Reader
 from route.dialects.conversion import AnswerContext, Target

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from ledger.moments import iso
 from route.decision import decide as decision
+from route.decision.explanation import explain
 from route.decision.gates import GATES, SOFT
 from route.decision.inputs import Candidate, DecisionInputs, Rules
-from route.decision.stored import DecisionRecord, explain
+from route.decision.stored import DecisionRecord
 from tests.ledger.make import NOW
 from tests.route.decision.made_inputs import DEGRADED, WARM, budget, candidate, inputs, order, reasons, rows
 

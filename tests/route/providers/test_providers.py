@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from route.config.file import Config, ConfigError, DialectName
+from route.config.file import Config, ConfigError
+from route.config.providers import DialectName
 from route.dialects import BY_NAME
 from route.providers import KINDS
 from route.providers.base import PASSED_ON, Outgoing, Provider, Refused

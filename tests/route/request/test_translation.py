@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.usage import Usage
 from route.config.capabilities import ResolvedCapabilities
-from route.config.routes import Route, routes_of
+from route.config.routes import Route
 from route.dialects.base import BadAnswer, Dialect, Reader
 from route.dialects.chat import CHAT
 from route.dialects.messages import MESSAGES
@@ -58,7 +58,7 @@ def route(kind: str = "openai_compat", **more: Any) -> Route:
     """The only model of a provider of this kind. `more` is of the model."""
     provider = build.provider("acme", build.model(**more), kind=kind)
     config = build.config(providers=[provider], profiles={"p": {"routes": ["acme/small"]}}, default_profile="p")
-    [only] = routes_of(["acme/small"], config)
+    [only] = config.routes_of(["acme/small"])
     return only
 
 
