@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ledger.moments import now_ms
-from route.config.file import ConfigError, ModelConfig, ProviderConfig
+from route.config.file import ConfigError
+from route.config.providers import ModelConfig, ProviderConfig
 from route.dialects.base import Document, dump
 
 _ANTHROPIC = ("anthropic-version", "anthropic-beta")

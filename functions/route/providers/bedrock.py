@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ledger.moments import now_ms
-from route.config.file import ConfigError, ModelConfig, ProviderConfig
+from route.config.file import ConfigError
+from route.config.providers import ModelConfig, ProviderConfig
 from route.dialects import BY_NAME
 from route.dialects.base import BadAnswer, Document, dump, mapping, parse_object, text
 from route.dialects.sse import encode
