@@ -1,4 +1,4 @@
-"""The wire dialects that callers speak. A new one is one file and one line here."""
+"""The wire dialects that callers speak. A new dialect is one file and one line here."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in ALL}
 
 
 def dialect_of(path: str, headers: Mapping[str, str]) -> Dialect:
-    """The dialect that a path, or failing that the request's headers, asks for."""
+    """The dialect whose path this is or begins with; for any other path the vendor's, by the request's headers."""
     known = [prefix for prefix in BY_PATH if f"{path}/".startswith(f"{prefix}/")]
     return BY_PATH[max(known, key=len)] if known else vendor_of(path, headers)
 
 
 def vendor_of(path: str, headers: Mapping[str, str]) -> Dialect:
-    """Anthropic's main dialect or OpenAI's, for a path that is no dialect's own."""
+    """Anthropic's main dialect or OpenAI's, for a path that belongs to no dialect."""
     is_anthropic = "anthropic-version" in headers or f"{path}/".startswith(f"{MESSAGES.path}/")
     return MESSAGES if is_anthropic else CHAT

@@ -1,9 +1,9 @@
-"""What a dialect is: how to read a request, how to read an answer while it passes by, how to say an error.
+"""What a dialect is: how it reads a request, how it reads an answer that passes by, and how it writes an error.
 
-A sound answer is never rebuilt: its bytes pass through, and the reader only looks at them. Where it is damaged,
-only the damaged events are written anew, and `repaired` says so. What a reader holds back is
-the head (until the first content, so that a failure before it can still go to another route) and the tail
-(until the ledger is closed, so that an answer that was seen whole is an answer that was written down).
+The bytes of a sound answer pass through unchanged, and the reader only inspects them. Only the damaged events of
+an answer are written anew, and `repaired` names the damage. A reader holds two things back: the head, until the
+first content, so that a failure before it can still go to another route; and the tail, until the ledger is
+closed, so that every answer which a caller saw whole has been recorded.
 """
 
 import json
@@ -33,11 +33,11 @@ _LONG_NUMBER = re.compile(rb"[0-9][0-9]{16}")
 
 
 class BadAnswer(Exception):
-    """The provider's answer is not what its dialect promises: torn, unfinished, or no answer at all."""
+    """The provider's answer breaks the rules of its dialect: it is torn, unfinished, or not an answer at all."""
 
 
 class ErrorInAnswer(Exception):
-    """The provider said 200 and then an error. `document` is what it said."""
+    """The provider answered with status 200 and then an error. `document` holds the error's envelope."""
 
     def __init__(self, document: Document) -> None:
         super().__init__("error inside an answer")
@@ -45,7 +45,7 @@ class ErrorInAnswer(Exception):
 
 
 class Place(Enum):
-    """Where an event of a stream belongs."""
+    """The part of a stream that an event belongs to. DROP: the caller never sees it."""
 
     HEAD = "head"
     CONTENT = "content"
@@ -55,9 +55,11 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the plan needs to know of a request's body. `agent_session`: a field that an agent sends on its own.
+    """What the plan needs to know of a request's body.
 
-    `output_limit`: how many tokens the caller allows the answer; None where it does not say.
+    `session`: the caller's own field for the router. `agent_session`: a field that an agent sends by itself.
+    `usage_asked`: whether the caller wants token counts in a stream. `answers`: how many choices it asks for.
+    `output_limit`: the most tokens that the caller allows the answer; None where it sets no limit.
     """
 
     requested_model: str
@@ -72,11 +74,11 @@ class Features:
 
 
 class Reader(ABC):
-    """Reads one answer as it passes. `usage` is None until the provider has said any.
+    """Reads one answer as it passes. `usage` is None until the provider has sent its token counts.
 
-    `repaired`: names of the faults that were mended on the way, such as `tool_index`.
-    `began`: the provider has sent more than comments. `done`: the answer's terminator has been read, so nothing
-    that follows belongs to it; only `end` tells whether the answer was whole by then.
+    `repaired`: names of the faults that were mended, such as `tool_index`. `began`: the provider has sent more
+    than comments. `done`: the answer's terminator has been read, so nothing that follows belongs to the answer;
+    only `end` tells whether the answer was whole by then.
     """
 
     def __init__(self) -> None:
@@ -93,35 +95,35 @@ class Reader(ABC):
         self.done = False
 
     def record_served(self, *, model: object, backend: object = None) -> None:
-        """What the provider says of itself, made fit for headers, facts and receipts; no word changes nothing."""
+        """Keeps the names that the provider gives, fit for headers, facts and receipts; ignores empty ones."""
         self.served_model = _printable(model) or self.served_model
         self.served_by = _printable(backend) or self.served_by
 
     @abstractmethod
     def feed(self, chunk: bytes) -> bytes:
-        """Takes what came; gives what may go on now. Raises BadAnswer or ErrorInAnswer."""
+        """Takes the bytes that arrived; returns those that may go on now. Raises BadAnswer or ErrorInAnswer."""
 
     @abstractmethod
     def end(self) -> None:
-        """The provider has finished. Raises BadAnswer when the answer has not."""
+        """Is called when the provider's connection has ended. Raises BadAnswer where the answer is not whole."""
 
     @abstractmethod
     def tail(self, receipt: Document | None) -> bytes:
-        """What was held back, with the receipt in its place."""
+        """The bytes that were held back, with the receipt in its place."""
 
     @property
     def content_came(self) -> bool:
-        """Whether the provider has sent content, though none of it may have gone on yet."""
+        """Whether the provider has sent content, even if none of it has gone to the caller yet."""
         return self.content_seen
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """What the answer said and the caller's dialect cannot say: nothing, where it passes as it came."""
+        """Paths of what the caller's dialect cannot express: none, where the answer passes unchanged."""
         return ()
 
     @property
     def seen_usage(self) -> Usage:
-        """The provider's count, with the output seen so far estimated where it has not been counted."""
+        """The provider's token counts; where they do not cover the output seen so far, the rest is estimated."""
         estimate = -(-self.output_chars // CHARS_PER_TOKEN)
         counted = self.usage or Usage()
         missing = max(estimate - counted.output, 0)
@@ -129,7 +131,7 @@ class Reader(ABC):
 
 
 class UnaryReader(Reader):
-    """A whole JSON document, looked at once it is complete. Never `done`: only HTTP says where it ends."""
+    """A whole JSON document, inspected once it is complete. It is never `done`: only HTTP tells where it ends."""
 
     def __init__(self, look: "Inspect") -> None:
         super().__init__()
@@ -161,7 +163,7 @@ class UnaryReader(Reader):
 
 
 class StreamReader(Reader):
-    """A stream of events. A dialect says where each belongs and which one carries the receipt."""
+    """A stream of events. Each dialect decides where an event belongs and which one carries the receipt."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,12 +174,12 @@ class StreamReader(Reader):
 
     @abstractmethod
     def place(self, event: Event) -> tuple[Place, Event]:
-        """Looks at an event: where it belongs, and the event as it shall go on."""
+        """Inspects an event. Returns where it belongs, and the event as it goes to the caller."""
 
     @property
     @abstractmethod
     def is_whole(self) -> bool:
-        """Whether all that a finished answer says had been said when its terminator came."""
+        """Whether everything that a finished answer needs had arrived when its terminator came."""
 
     @abstractmethod
     def carries_receipt(self, event: Event) -> bool:
@@ -195,7 +197,7 @@ class StreamReader(Reader):
     def _pass(self, event: Event) -> bytes:
         if self.done:
             return b""
-        # A comment is no sign that the answer has begun: gateways send some while they wait themselves.
+        # A comment does not begin the answer: gateways send comments while they wait for their own provider.
         self.began = self.began or event.data is not None
         self._check_lines(event)
         place, event = (Place.HEAD, event) if event.data is None else self.place(event)
@@ -215,7 +217,7 @@ class StreamReader(Reader):
         return b"".join((*held, event.raw))
 
     def _check_lines(self, event: Event) -> None:
-        """What has no data must be a comment or the like: else it is a page, or what is left of an event."""
+        """Without data an event must hold only comments or standard fields; else it is a page or a torn event."""
         if event.data is None and not event.is_standard:
             if not self.began:
                 self._refuse_document(event.raw)
@@ -229,7 +231,7 @@ class StreamReader(Reader):
             raise BadAnswer("the stream says too much without any content")
 
     def _refuse_document(self, rest: bytes) -> None:
-        """A whole document where a stream was asked for: some servers do not look, or have but an error to say."""
+        """Raises the fault of a whole document, often an error, that came where a stream was asked for."""
         try:
             document = parse_object(b"".join((*self._head, rest)))
         except BadAnswer:
@@ -251,7 +253,7 @@ class StreamReader(Reader):
         places = [i for i, event in enumerate(self._tail) if self.carries_receipt(event)]
         if receipt is not None and places:
             event = self._tail[places[-1]]
-            # Data in several lines is one document, and between its tokens a blank is as good as a new line.
+            # Data in several lines is one JSON document, in which a blank may stand for a line break.
             line = (event.data or b"{}").replace(b"\n", b" ")
             events[places[-1]] = encode(splice(line, receipt), event.name)
         return b"".join((*self._head, *events))
@@ -264,33 +266,33 @@ class Dialect(ABC):
     path: ClassVar[str]
     stream_end: ClassVar[bytes]
     conversion: ClassVar[Conversion | None] = None
-    """How it is translated; None: it can only be passed on to those who speak it."""
+    """How the dialect is translated. None: its requests can only go to providers that speak it themselves."""
     thinking_fields: ClassVar[tuple[str, ...]] = ()
     """Top-level fields of a body that ask for reasoning."""
 
     @abstractmethod
     def features(self, body: Document) -> Features:
-        """What the plan needs. Raises BadRequest where the body is not of this dialect."""
+        """What the plan needs to know of the body. Raises BadRequest where the body is not of this dialect."""
 
     @abstractmethod
     def upstream_body(self, body: Document, wire_model: str) -> Document:
-        """The caller's body with only the model replaced, what is ours removed, and usage asked for."""
+        """The caller's body with the model replaced, the router's fields removed, and token counts asked for."""
 
     def left_out(self, body: Document) -> Iterable[str]:
         """Paths of what `upstream_body` leaves out because no provider could take it."""
         return ()
 
     def kept_by_a_provider(self, body: Document) -> ApiError | None:
-        """Why this request can only go where its conversation is kept, for a caller that may go elsewhere."""
+        """The error for a request that only the provider which keeps its conversation can answer; or None."""
         return None
 
     def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
-        """The body without what asks for reasoning, for a model that has none; and the paths of that."""
+        """The body without the fields that ask for reasoning, which some models lack; and the removed paths."""
         asked = tuple(name for name in self.thinking_fields if name in body)
         return {name: value for name, value in body.items() if name not in asked}, asked
 
     def builds_on_a_store(self, body: Document) -> bool:
-        """Whether it goes on from what a provider has stored, so that another one would not know what is meant."""
+        """Whether the request continues something that a provider has stored, which no other provider can read."""
         return False
 
     @abstractmethod
@@ -302,22 +304,22 @@ class Dialect(ABC):
         """The error in this dialect's envelope."""
 
     def error_event(self, error: ApiError, inference_id: str) -> bytes:
-        """The error inside a stream, and the stream's end."""
+        """The bytes that tell the error inside a stream and then end the stream."""
         return encode(dump(self.error_document(error, inference_id)), self.error_event_name) + self.stream_end
 
     error_event_name: ClassVar[str] = ""
 
 
 Inspect = Callable[[Reader, Document], bool | None]
-"""With which a dialect looks at a whole answer. True: it has mended the document, which goes on as it is now."""
+"""Inspects a whole answer. Returns True where it has mended the document, which is then written anew."""
 
 
 OUR_FIELDS = ("profile", "session", "routing_hint", "min_quality")
-"""Top-level keys of a body that speak to the router and are never sent on."""
+"""Top-level keys of a body that are meant for the router and never sent to a provider."""
 
 
 def parse_object(data: bytes) -> Document:
-    """A JSON object, or BadAnswer. By the slower parser where the fast one refuses a number, or would round it."""
+    """Parses a JSON object, or raises BadAnswer. The slower parser reads numbers that the fast one rounds."""
     try:
         document = _exactly(data) if _LONG_NUMBER.search(data) else orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -335,7 +337,7 @@ def _exactly(data: bytes) -> Any:
 
 
 def encoded(document: Document) -> bytes:
-    """A mended answer's bytes. Raises BadAnswer for more levels than can be written."""
+    """The bytes of a mended answer. Raises BadAnswer for a document with more levels than can be written."""
     try:
         return dump(document)
     except (RecursionError, ValueError):
@@ -363,17 +365,17 @@ def with_members(data: bytes, members: Mapping[str, Any]) -> bytes:
 
 
 def text(value: object) -> str:
-    """A string field that may be missing or of a wrong type."""
+    """The value of a string field; empty where it is missing or of another type."""
     return value if isinstance(value, str) else ""
 
 
 def _printable(value: object) -> str:
-    """Without what no header or table takes: control characters, half characters, too many of them."""
+    """The text without what headers and tables cannot hold: control characters, surrogates, excess length."""
     return _UNPRINTABLE.sub("", text(value)).strip()[:MAX_SAID]
 
 
 def count(value: object) -> int | None:
-    """A positive whole number; anything else is None, true and 3.0 too."""
+    """A positive whole number; None for anything else, also for true and 3.0."""
     return value if type(value) is int and value > 0 else None
 
 
@@ -390,9 +392,10 @@ def unix_seconds(value: object) -> int | None:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
+    """The value of an object field; empty where it is missing or of another type."""
     return value if isinstance(value, Mapping) else {}
 
 
 def maps(value: object) -> list[Mapping[str, Any]]:
-    """The objects in a list field; anything else in it is passed over."""
+    """The objects in a list field; anything else in the list is skipped."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -1,9 +1,10 @@
-"""What it takes to translate a dialect: one reading and one writing, of requests and of answers.
+"""What a dialect needs to be translated: a reader and a writer of requests, and a reader and a writer of answers.
 
         request:  caller's wire ──read_request──▶ NeutralRequest ──write_request──▶ provider's wire
         answer:   provider's wire ──AnswerReading──▶ events ──(filters)──▶ events ──AnswerWriting──▶ caller's wire
 
-Whatever a reading does not take, and a writing cannot say, goes into a `Report`. There is no third way.
+Every field is either translated, or recorded in a `Report` by the reader that does not know it or by the writer
+that cannot express it.
 """
 
 from abc import ABC, abstractmethod
@@ -17,11 +18,12 @@ from route.dialects.neutral import Document, NeutralRequest
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The model that a request is written for. Flags are what is known of it; None is unknown, taken as able.
+    """The model that a request is written for, and what it is known to accept. None: unknown, and tried.
 
-    `thinking`: `budget` (a number of tokens), `adaptive` (the model decides, effort steers), `effort` (effort
-    alone), or `none`. `cache_control`: takes Anthropic's marks. `sampling`: takes temperature and its kin.
-    `max_tokens_field`: what chat completions call the limit here. `developer_role`: knows it beside `system`.
+    `thinking`: how its reasoning is controlled: `budget` (a number of tokens), `adaptive` (the model decides, an
+    effort steers it), `effort` (an effort alone), or `none`. `cache_control`: it takes Anthropic's cache marks.
+    `sampling`: it takes temperature and similar settings. `max_tokens_field`: the name of the output limit in its
+    chat completions. `developer_role`: it knows the role `developer` beside `system`.
     """
 
     wire_model: str
@@ -37,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
-    """What an answer's writing must know of the request it answers: the caller's own body, and the time (s)."""
+    """What the writer of an answer must know of its request: the caller's body, and the time in Unix seconds."""
 
     body: Document = field(default_factory=dict)
     stream: bool = False
@@ -46,10 +48,10 @@ class AnswerContext:
 
 
 class AnswerReading(ABC):
-    """From one answer on the wire to events. Stateful: one for each answer.
+    """Turns one answer on the wire into events. It has state: each answer needs a new one.
 
-    Raises BadAnswer (`route.dialects.base`) for what cannot be what its dialect promises. It need not check
-    that a stream is whole: the dialect's own reader has done that, and mended what it could, before this.
+    Raises BadAnswer (`route.dialects.base`) for an answer that breaks the rules of its dialect. It need not check
+    that a stream is whole: the dialect's own reader has checked that before, and mended what it could.
     """
 
     def __init__(self, report: Report) -> None:
@@ -57,19 +59,19 @@ class AnswerReading(ABC):
 
     @abstractmethod
     def whole(self, document: Document) -> Iterable[neutral.AnswerEvent]:
-        """A unary answer: its events from Began to Counted."""
+        """The events of an answer that is one document, from Began to Counted."""
 
     @abstractmethod
     def feed(self, event: sse.Event) -> Iterable[neutral.AnswerEvent]:
-        """One event of a stream, terminator included."""
+        """The events that one event of the stream, its terminator included, stands for."""
 
     def end(self) -> Iterable[neutral.AnswerEvent]:
-        """What was held back, once the stream has ended."""
+        """The events that were held back until the stream had ended."""
         return ()
 
 
 class AnswerWriting(ABC):
-    """From events to one answer on the wire. Stateful: one for each answer."""
+    """Turns events into one answer on the wire. It has state: each answer needs a new one."""
 
     def __init__(self, asked: AnswerContext, report: Report) -> None:
         self.asked = asked
@@ -77,15 +79,15 @@ class AnswerWriting(ABC):
 
     @abstractmethod
     def whole(self, events: Sequence[neutral.AnswerEvent]) -> Document:
-        """A unary answer."""
+        """The answer as one document."""
 
     @abstractmethod
     def feed(self, event: neutral.AnswerEvent) -> bytes:
-        """What this event is on the wire, or nothing yet."""
+        """The bytes of this event on the wire; empty where it has none, or none yet."""
 
     @abstractmethod
     def end(self) -> bytes:
-        """The last of a stream: usage, and the terminator."""
+        """The last bytes of a stream: the token counts, and the terminator."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Anthropic's counting of a message's tokens: the messages' request, and one number for an answer."""
+"""Anthropic's endpoint that counts tokens: its request is that of messages, its answer is one number."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,21 +12,21 @@ PATH = f"{MESSAGES.path}/count_tokens"
 
 
 def _inspect(reader: Reader, document: Document) -> None:
-    """A count is no usage: nothing was generated, and nothing will be billed."""
+    """Checks that there is a count. It is not recorded as usage: nothing was generated, and nothing is billed."""
     counted = document.get("input_tokens")
     if isinstance(counted, bool) or not isinstance(counted, int):
         raise BadAnswer("the answer has no count")
 
 
 class CountTokens(Dialect):
-    """Not translated: a count by another vendor's tokenizer is no better than our own estimate."""
+    """Is not translated: a count by another vendor's tokenizer is no better than the router's estimate."""
 
     name = NAME
     path = PATH
     stream_end = MESSAGES.stream_end
 
     def features(self, body: Document) -> Features:
-        """Those of the message that is counted, so that the route which would get it is the one to count."""
+        """The features of the message itself, so that the route which would answer it counts it."""
         return replace(MESSAGES.features(body), stream=False)
 
     def upstream_body(self, body: Document, wire_model: str) -> Document:

@@ -1,6 +1,6 @@
-"""OpenAI's embeddings: never streamed, and passed on only to those who speak them.
+"""OpenAI's embeddings: never streamed, and sent only to providers that offer them in this dialect.
 
-There is no neutral form: vectors of one model mean nothing to another, so there is nothing to translate into.
+They have no neutral form: vectors of one model mean nothing to another, so that no translation could help.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from route.errors import ApiError, BadRequest
 
 
 def _inspect(reader: Reader, document: Document) -> None:
-    """Usage and model. The vectors, numbers or base64, are nobody's business but the caller's."""
+    """Reads usage and model. The vectors, whether numbers or base64, concern the caller alone."""
     if not isinstance(document.get("data"), list):
         raise BadAnswer("the answer has no embeddings")
     usage = document.get("usage")
     if isinstance(usage, Mapping):
-        # There is only input, and some servers say no more than the total.
+        # Embeddings have input tokens only, and some servers give no more than the total.
         counts = {"prompt_tokens": usage.get("prompt_tokens", usage.get("total_tokens"))}
         reader.usage, reader.usage_is_sound = from_openai({**usage, **counts}), is_sound(counts)
         reader.reported_usd = usage.get("cost")

@@ -1,4 +1,4 @@
-"""Reading an object of the wire so that nothing is lost in silence: what nobody takes is reported.
+"""Reading a JSON object so that nothing is lost in silence: every field that is not taken is reported.
 
 >>> report = Report()
 >>> fields = Fields({"model": "m", "seed": 7}, report)
@@ -11,15 +11,16 @@ from typing import Any
 
 _NUMBERS = (int, float, (int, float))
 _LARGEST = 2**63
-"""Beyond it no two parsers agree on a number, and arithmetic with floats is not safe."""
+"""Larger numbers are not read: parsers disagree on them, and arithmetic with floats is not safe."""
 MAX_NAMES = 40
 MAX_NAME = 80
 
 
 class Report:
-    """What a translation could not carry. `refused`: it matters, so that a route that needs it is ineligible.
+    """What a translation could not carry. `dropped`: the answer does not depend on it.
 
-    Names are paths in what was read, without indexes: `messages[].content[].cache_control`.
+    `refused`: the answer depends on it, so that a route which cannot carry it is not eligible. Entries are paths
+    in the document that was read, without indexes: `messages[].content[].cache_control`.
     """
 
     def __init__(self) -> None:
@@ -28,15 +29,15 @@ class Report:
         self._refused: set[str] = set()
 
     def drop(self, path: str) -> None:
-        """Left out, and nothing that the answer depends on."""
+        """Records something that is left out and that the answer does not depend on."""
         self._dropped.add(path[:MAX_NAME])
 
     def refuse(self, path: str) -> None:
-        """Left out, and the answer would be to another question."""
+        """Records something that is left out although without it the answer would be to another question."""
         self._refused.add(path[:MAX_NAME])
 
     def watch(self, fields: "Fields") -> None:
-        """What is left of these in the end counts as dropped."""
+        """Counts as dropped every field that is still left in this object at the end."""
         self._read.append(fields)
 
     @property
@@ -50,7 +51,7 @@ class Report:
 
 
 class Fields:
-    """One object being read. Each name is taken once; null is as good as absent."""
+    """An object that is being read. Each field is taken once; a field that is null counts as absent."""
 
     def __init__(self, document: object, report: Report, path: str = "") -> None:
         self.report = report
@@ -63,18 +64,19 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def left(self) -> Iterator[str]:
+        """The paths of the fields that nobody has taken."""
         return (self.at(str(name)) for name, value in self._left.items() if value is not None)
 
     def __contains__(self, name: str) -> bool:
-        """Whether it is there still, and not null."""
+        """Whether the field is still there and not null."""
         return self._left.get(name) is not None
 
     def peek(self, name: str) -> Any:
-        """Its value, without taking it."""
+        """The field's value, which stays where it is."""
         return self._left.get(name)
 
     def take(self, name: str, kind: type | tuple[type, ...] = object) -> Any:
-        """The value, or None where it is missing. One of another type than `kind` stays, and so is reported."""
+        """The field's value; None where it is missing. A value of another type stays and is reported."""
         value = self._left.get(name)
         if kind in _NUMBERS and (isinstance(value, bool) or (isinstance(value, int) and abs(value) > _LARGEST)):
             return None
@@ -84,20 +86,21 @@ class Fields:
         return value
 
     def text(self, name: str) -> str:
+        """Takes a string; empty where it is missing or of another type."""
         value = self.take(name, str)
         return value if value is not None else ""
 
     def ignore(self, *names: str) -> None:
-        """Fields that say what is said elsewhere, or nothing: they are not lost with the object."""
+        """Takes fields that repeat others or mean nothing, so that they are not reported as lost."""
         for name in names:
             self._left.pop(name, None)
 
     def object(self, name: str) -> "Fields":
-        """An object inside this one; empty where there is none."""
+        """Takes an object inside this one; it is empty where there is none."""
         return Fields(self.take(name, Mapping), self.report, self.at(name))
 
     def objects(self, name: str) -> "list[Fields]":
-        """The objects in a list. What is none of that is refused: such lists are what a request is made of."""
+        """Takes a list of objects. Anything else is refused, since such lists hold messages and tools."""
         if self.peek(name) is not None and not isinstance(self.peek(name), list):
             self.ignore(name)
             self.report.refuse(self.at(name))
@@ -108,13 +111,13 @@ class Fields:
         return [Fields(item, self.report, path) for item in items if isinstance(item, Mapping)]
 
     def rest(self) -> dict[str, Any]:
-        """All that is left, taken."""
+        """Takes all fields that are left."""
         rest, self._left = self._left, {}
         return rest
 
 
 def drop_others(report: Report, document: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
-    """Reports what an object says besides the known. What says nothing (empty, or a count of 0) is no loss."""
+    """Reports an object's fields other than the known ones. An empty value and a count of 0 are no loss."""
     for name in document.keys() - set(known):
         if document[name] not in (None, "", [], {}, 0):
             report.drop(f"{path}.{name}" if path else str(name))

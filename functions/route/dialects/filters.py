@@ -1,6 +1,6 @@
-"""Filters of a model's text, for servers that let through what they should have kept: see `output_filters`.
+"""Filters of a model's text, for servers that fail to remove template words or reasoning: see `output_filters`.
 
-They work on events, so that it does not matter where a stream was cut, and keep each choice apart.
+They work on events, so that it does not matter where the stream was cut. Each choice is filtered by itself.
 """
 
 import re
@@ -29,11 +29,11 @@ STOP_MARKERS = (
     "</s>",
     "[/INST]",
 )
-"""Words of chat templates that end a turn, of the model families that are served locally."""
+"""The words by which chat templates end a turn, of the model families that people serve locally."""
 
 
 class _TextFilter(ABC):
-    """Holds back the end of a text block that may become something to take out, and no more."""
+    """Holds back the end of a text block as long as it may be the beginning of something to remove."""
 
     def __init__(self) -> None:
         self.repaired: set[str] = set()
@@ -54,15 +54,15 @@ class _TextFilter(ABC):
 
     @abstractmethod
     def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
-        """What may go on, and what has to wait for more."""
+        """Divides text into what may pass now and what must wait for more text."""
 
     def rest(self, place: tuple[int, int], held: str) -> str:
-        """What becomes of the held text when the block ends."""
+        """What passes of the text that was held when its block ends."""
         return held
 
 
 class StripStopMarkers(_TextFilter):
-    """Takes the words out that a chat template ends its turns with."""
+    """Removes the words by which a chat template ends its turns."""
 
     def split(self, place: tuple[int, int], text: str) -> tuple[str, str]:
         left = text
@@ -74,7 +74,7 @@ class StripStopMarkers(_TextFilter):
 
 
 class StripThinking(_TextFilter):
-    """Takes reasoning out that stands in the text between tags. A tag that is never closed hides all after it."""
+    """Removes reasoning between tags in the text. A tag that is never closed hides all text after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,12 +100,12 @@ class StripThinking(_TextFilter):
             at = opening.end()
 
     def rest(self, place: tuple[int, int], held: str) -> str:
-        """What looked like the beginning of a tag was none."""
+        """Text that only looked like the beginning of a tag passes; text inside a tag does not."""
         return "" if place in self._inside else held
 
 
 def _before_any(text: str, words: Iterable[str]) -> tuple[str, str]:
-    """The text, and its end in so far as one of the words may begin with it."""
+    """The text, divided before the longest ending with which one of the words may begin."""
     longest = max(
         (n for word in words for n in range(min(len(word) - 1, len(text)), 0, -1) if text.endswith(word[:n])),
         default=0,

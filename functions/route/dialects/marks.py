@@ -1,4 +1,4 @@
-"""Marks for the prompt cache (`cache_control`), where a body may hold them."""
+"""Marks for the prompt cache (`cache_control`) in the bodies of requests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def mark_of(fields: Fields) -> Document | None:
 
 
 def without_cache_marks(body: Document) -> tuple[Document, tuple[str, ...]]:
-    """The body without its marks, and the paths where there were any. A tool's arguments are left in peace."""
+    """The body without its marks, and the paths where they stood. Arguments of calls are not searched."""
     found: set[str] = set()
     return _unmarked(body, "", found), tuple(sorted(found))
 

@@ -1,4 +1,4 @@
-"""What the mending of every dialect stands on: notes of what was mended, and values that had to be made up."""
+"""What the mending of every dialect shares: notes of what was mended, and values that replace damaged ones."""
 
 import json
 from collections.abc import Sequence
@@ -7,35 +7,35 @@ from hashlib import sha256
 from route.dialects.base import BadAnswer, Document, encoded
 
 MAX_CALLS = 4096
-"""Calls, blocks or choices in one answer. No model comes near it, and what is remembered of each must end."""
+"""The most calls, blocks or choices of an answer. No model comes near it; it bounds a reader's memory."""
 
 
 class Repairs:
-    """What has been mended. `names` is a reader's own `repaired`."""
+    """The faults that have been mended. `names` is the reader's own set `repaired`."""
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
         self._touched = False
 
     def note(self, name: str) -> None:
-        """Something of the document at hand has been changed."""
+        """Records a fault, and that the current document has been changed."""
         self.names.add(name)
         self._touched = True
 
     def settle(self) -> bool:
-        """Whether the document at hand has been changed; the next one has not."""
+        """Whether the current document has been changed; the question starts anew for the next one."""
         touched, self._touched = self._touched, False
         return touched
 
 
 def derived_id(prefix: str, *seeds: bytes | str | int) -> str:
-    """The same for the same seeds, so that an answer has the same ids however often it is read."""
+    """An id that is made from seeds, so that an answer gets the same ids however often it is read."""
     data = b"\0".join(s if isinstance(s, bytes) else str(s).encode("utf-8", "surrogatepass") for s in seeds)
     return f"{prefix}{sha256(data).hexdigest()[:24]}"
 
 
 def whole_number(value: object) -> int | None:
-    """An integer, also from `1.0` or `"1"`; None for what is none."""
+    """An integer, also where it is written as `1.0` or `"1"`; None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
@@ -46,7 +46,7 @@ def whole_number(value: object) -> int | None:
 
 
 def json_text(value: object) -> str:
-    """As the text that it should have been."""
+    """A value as the JSON text that it should have been."""
     wrapped: Document = {"": value}
     return encoded(wrapped).decode("utf-8", "surrogatepass")[len('{"":') : -1].strip()
 
@@ -62,6 +62,6 @@ def is_whole_object(pieces: Sequence[str]) -> bool:
 
 
 def bounded(count: int) -> None:
-    """Raises BadAnswer for more calls, blocks or choices than any answer has."""
+    """Raises BadAnswer for more calls, blocks or choices than `MAX_CALLS`."""
     if count > MAX_CALLS:
         raise BadAnswer("the answer has too many parts")

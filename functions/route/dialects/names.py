@@ -1,4 +1,4 @@
-"""Names and ids as they may be on a wire. The same name always gives the same, and two names give two."""
+"""Names and ids as a wire allows them. A name always becomes the same one, and two names never become one."""
 
 import hashlib
 import re
@@ -10,9 +10,9 @@ _HASH = 8
 
 
 def wire_name(namespace: str, name: str, limit: int = MAX_NAME) -> str:
-    """A tool's name where there are no namespaces: letters, digits, `_` and `-`, at most `limit` of them.
+    """A tool's name for a dialect without namespaces: letters, digits, `_` and `-`, at most `limit` of them.
 
-    A name that had to be changed ends in a hash of what it was.
+    A name that had to be changed ends in a hash of the original.
     """
     full = f"{namespace}__{name}" if namespace else name
     clean = _NOT_IN_NAMES.sub("_", full)
@@ -23,7 +23,7 @@ def wire_name(namespace: str, name: str, limit: int = MAX_NAME) -> str:
 
 
 def end_user(said: str) -> str:
-    """One id, whole or as a hash: agents put documents into it that are longer than OpenAI takes."""
+    """The end user's id, or its hash where it is longer than OpenAI takes: some agents send documents."""
     if len(said) <= MAX_USER:
         return said
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,10 +1,11 @@
-"""The one form between dialects: a request as turns and options, an answer as a series of events.
+"""The neutral form between dialects: a request as turns and options, an answer as a series of events.
 
-Only what crosses from one dialect to another comes here, or what a route's filters must change. Each dialect
-has one reading (its wire to this) and one writing (this to its wire), so that a new one needs no pairs.
+Requests and answers take this form only when they go from one dialect to another, or when a route's filters must
+change them. Each dialect has one reader (from its wire to this form) and one writer (from this form to its wire),
+so that a new dialect works with all others at once.
 
-A request's parts know where they stood (`at`, a path without indexes), so that a writing which cannot carry
-one can say so in the caller's own words (`fields.Report`).
+The parts of a request keep the path where they stood (`at`, without indexes), so that a writer which cannot carry
+a part can name it to the caller (`fields.Report`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,14 +21,14 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A piece of a turn. `cache`: a mark for the prompt cache as Anthropic writes it, `{"type": "ephemeral"}`."""
+    """A part of a turn. `cache`: its mark for the prompt cache in Anthropic's form, `{"type": "ephemeral"}`."""
 
     at: str = ""
     cache: Document | None = None
 
     @property
     def path(self) -> str:
-        """Where it stood and what it is, for a report: `messages[].content[].thinking`."""
+        """The path where the part stood and the kind of part, for a report: `messages[].content[].thinking`."""
         word = _WORDS[type(self).__name__]
         return self.at if not self.at or self.at.endswith(f".{word}") else f"{self.at}.{word}"
 
@@ -51,7 +52,7 @@ class Text(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Part):
-    """By `url`, or as base64 `data` of a `media_type`. `detail`: OpenAI's word for how closely to look."""
+    """An image by `url`, or as base64 `data` of a `media_type`. `detail`: OpenAI's setting for its resolution."""
 
     url: str = ""
     media_type: str = ""
@@ -79,7 +80,7 @@ class File(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audio(Part):
-    """Base64 `data` in a `format` (`wav`, `mp3`)."""
+    """Sound as base64 `data` in a `format` (`wav`, `mp3`)."""
 
     data: str
     format: str
@@ -87,9 +88,9 @@ class Audio(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinking(Part):
-    """Reasoning that an assistant showed. The provider that wrote it recognises it by one of its seals.
+    """Reasoning that an assistant showed. Its provider accepts it back only with the seal that it put on it.
 
-    `signature` and `redacted` are Anthropic's, `encrypted` is OpenAI's.
+    `signature` and `redacted` are Anthropic's seals, `encrypted` is OpenAI's.
     """
 
     text: str = ""
@@ -99,20 +100,20 @@ class Thinking(Part):
 
     @property
     def is_sealed(self) -> bool:
-        """Whether it means something to the provider that wrote it, and to no other."""
+        """Whether it has a seal, so that only the provider which wrote it can use it."""
         return bool(self.signature or self.redacted or self.encrypted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal(Part):
-    """What an assistant said instead of an answer."""
+    """The text with which an assistant declined to answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall(Part):
-    """`arguments`: JSON as text, or free text where the tool takes that (`free`)."""
+    """A call that an assistant made. `arguments`: JSON as text; free text where the tool takes that (`free`)."""
 
     id: str
     name: str
@@ -123,7 +124,7 @@ class ToolCall(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult(Part):
-    """What came of the call with this id. `parts`: text, images and files."""
+    """The result of the call with this id. `parts`: text, images and files."""
 
     call_id: str
     parts: tuple[Part, ...]
@@ -136,7 +137,7 @@ Role = Literal["system", "developer", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Parts by one side. Results of tools stand in turns of the user."""
+    """Consecutive parts by one role. Results of tools stand in turns of the user."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -160,7 +161,7 @@ FREE_INPUT = "input"
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the caller runs. `parameters`: a JSON schema; `free`: it takes text instead."""
+    """A function that the caller runs. `parameters`: their JSON schema; `free`: it takes free text instead."""
 
     name: str
     description: str = ""
@@ -174,7 +175,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class HostedTool:
-    """A tool that the provider itself runs, of a `kind` that only its own dialect knows."""
+    """A tool that the provider runs. Only the provider's own dialect knows its `kind`."""
 
     kind: str
     at: str
@@ -182,7 +183,7 @@ class HostedTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """`named`: the tool with this name must be called."""
+    """Whether the model may or must call a tool. `named`: it must call the tool with this name."""
 
     mode: Literal["auto", "none", "required", "named"]
     name: str = ""
@@ -190,7 +191,7 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Structured output. `json_object` is any object; `json_schema` one that fits the schema."""
+    """Structured output. `json_object`: any JSON object; `json_schema`: an object that fits the schema."""
 
     kind: Literal["json_object", "json_schema"]
     schema: Document | None = None
@@ -201,10 +202,10 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningSettings:
-    """How much to think. `effort`: `minimal`, `low`, `medium`, `high` or `max`; "" leaves it to the model.
+    """How much the model shall reason. `effort`: one of `efforts.EFFORTS`; "" leaves it to the model.
 
-    `enabled`: True and False are the caller's word; None leaves it to the model. `budget_tokens`: a ceiling.
-    `shown`: whether the caller wants to read the reasoning (None: it did not say).
+    `enabled`: the caller turned reasoning on or off; None leaves it to the model. `budget_tokens`: the most tokens
+    for it. `shown`: whether the caller wants to read the reasoning; None where the request does not tell.
     """
 
     enabled: bool | None = None
@@ -215,7 +216,7 @@ class ReasoningSettings:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A setting of the whole request, and where it stood."""
+    """A setting of the whole request, and the path where it stood."""
 
     value: Any
     at: str
@@ -243,12 +244,12 @@ OPTIONS = (
     "verbosity",
     "cache_key",  # OpenAI's prompt_cache_key
 )
-"""The settings that more than one dialect knows. A setting that only one knows is not read, and so is reported."""
+"""The settings that more than one dialect knows. A setting of only one dialect is not read but reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeutralRequest:
-    """A request without its dialect. `dropped` and `refused` are what reading it could not take."""
+    """A request without its dialect. `dropped`, `refused`: what its reader could not take, see `fields.Report`."""
 
     turns: tuple[Turn, ...]
     tools: tuple[Tool, ...] = ()
@@ -260,21 +261,21 @@ class NeutralRequest:
 
     @property
     def parts(self) -> list[Part]:
-        """All parts of all turns, without those inside tool results."""
+        """The parts of all turns. The parts inside tool results are not among them."""
         return [part for turn in self.turns for part in turn.parts]
 
     def value(self, name: str) -> Any:
-        """An option's value, or None."""
+        """The value of an option, or None."""
         option = self.options.get(name)
         return None if option is None else option.value
 
 
-# The answer: what a model says, in the order in which it says it. `choice` counts from 0 (OpenAI's `n`), and
-# `block` counts the pieces of one choice from 0. Within a choice one block is open at a time.
+# The answer: events in the order in which the model produces them. `choice` counts alternative answers from 0
+# (OpenAI's `n`), and `block` counts the blocks of one choice from 0. Within a choice one block is open at a time.
 
 
 class Stop(StrEnum):
-    """Why a model stopped. A word that no dialect of ours knows is passed on as it came (a plain text)."""
+    """Why a model stopped. A reason that is not listed here passes as a plain string, as the provider wrote it."""
 
     END = "end"
     LENGTH = "length"
@@ -286,7 +287,7 @@ class Stop(StrEnum):
 
 
 class BlockKind(StrEnum):
-    """What a block holds."""
+    """The kind of content that a block holds."""
 
     TEXT = "text"
     THINKING = "thinking"
@@ -296,7 +297,7 @@ class BlockKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The answer's own id and model, as the provider says them. `created`: seconds since the epoch."""
+    """The answer begins. `id`, `model`: as the provider gives them. `created`: seconds since the epoch."""
 
     id: str = ""
     model: str = ""
@@ -305,7 +306,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A block begins. `id`, `name`, `namespace`, `free`: of a tool call."""
+    """A block begins. `id`, `name`, `namespace`, `free`: set where it is a tool call."""
 
     choice: int
     block: int
@@ -318,7 +319,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the open block: text, reasoning, a refusal, or a call's arguments as JSON text."""
+    """The open block goes on: with text, reasoning, a refusal, or a call's arguments as JSON text."""
 
     choice: int
     block: int
@@ -327,7 +328,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The seal of the open block's reasoning; see `Thinking`."""
+    """The seal of the reasoning in the open block; see `Thinking`."""
 
     choice: int
     block: int
@@ -338,14 +339,16 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
+    """A block has ended."""
+
     choice: int
     block: int
 
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Of the text that came last, as chat completions have them: `{"token", "logprob", "bytes", "top_logprobs"}`
-    each.
+    """The log probabilities of the latest text, each in the form of chat completions:
+    `{"token", "logprob", "bytes", "top_logprobs"}`.
     """
 
     choice: int
@@ -364,7 +367,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The provider's count. `cache_said`: it spoke of its cache, so that a 0 is one."""
+    """The provider's token counts. `cache_said`: it counted its cache, so that a count of 0 is known."""
 
     usage: Usage
     cache_said: bool = False

@@ -1,8 +1,8 @@
-"""An answer on its way from one dialect to another: the provider's reader, a translation, the caller's reader.
+"""Translates an answer while it passes: the provider's reader, a translation, then the caller's reader.
 
-The provider's own reader meters the answer, checks that it is whole, and holds back its head and tail; the
-caller's reader does the same with what was written for it. So a translated stream falls through, fails and ends
-under the very rules of one that passes untouched.
+The provider's reader meters the answer, checks that it is whole, and holds back its head and tail. The caller's
+reader does the same with the translated answer. So a translated stream goes to another route, fails and ends
+under the same rules as one that passes unchanged.
 """
 
 from collections import defaultdict, deque
@@ -20,7 +20,7 @@ InBlock = Opened | Delta | Sealed | Closed
 
 
 class Step(Protocol):
-    """Changes events on their way: a filter or a repair. Stateful: one for each answer.
+    """A filter or a repair that changes events as they pass. It has state: each answer needs a new one.
 
     `repaired`: names of the faults that it has mended.
     """
@@ -28,13 +28,13 @@ class Step(Protocol):
     repaired: set[str]
 
     def feed(self, event: AnswerEvent) -> Iterable[AnswerEvent]:
-        """What becomes of this event; what is held back comes before the event that ends it."""
+        """The events that replace this one; what was held back comes before the event that ends its block."""
 
 
 class InOrder:
-    """Blocks strictly one after another, as several clients need, numbered without gaps, all closed in the end.
+    """Puts blocks one after another, numbers them without gaps and closes all of them, as several clients need.
 
-    What comes for a block while another is open waits until that one is closed.
+    Events of a block that arrive while another block is open wait until that one is closed.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class InOrder:
         return self._place(event) if isinstance(event, InBlock) else [event]
 
     def _place(self, event: InBlock) -> list[AnswerEvent]:
-        """This event, if its turn has come, and all that waited for it."""
+        """The event, if its block is the open one, and the events that waited for it."""
         passed: list[AnswerEvent] = []
         due = deque([event])
         while due:
@@ -69,7 +69,7 @@ class InOrder:
                 self._closed.add((choice, block))
                 del self._open[choice]
                 waiting = self._waiting[choice]
-                # What has waited longest; it may have ended already, and make room for the next.
+                # The block that has waited longest goes on; if it has ended already, the next one follows.
                 due.extend(waiting.pop(next(iter(waiting))) if waiting else [])
         return passed
 
@@ -81,10 +81,10 @@ class InOrder:
 
 
 class TranslatedReader(Reader):
-    """A reader of a provider's dialect that speaks the caller's.
+    """A reader of an answer in the provider's dialect that gives it to the caller in the caller's dialect.
 
-    `inner` reads what the provider sends, `outer` what is written for the caller. What is metered is the inner
-    one's, since that is what will be billed. `input_tokens`: an estimate, for a provider that does not count.
+    `inner` reads what the provider sends, `outer` reads what is written for the caller. The figures are those of
+    `inner`, since they are billed. `input_tokens`: an estimate, for a provider that counts no tokens.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class TranslatedReader(Reader):
     ) -> None:
         self._inner, self._outer = inner, outer
         self._reading, self._writing = reading, writing
-        # A step may add or take away blocks, so that they are put in order again after it.
+        # A step may add or remove blocks, so they are put in order again after all steps.
         self._steps: tuple[Step, ...] = (InOrder(), *steps, *([InOrder()] if steps else []))
         self._stream, self._input_tokens = stream, input_tokens
         self._splitter = Splitter()
@@ -112,7 +112,7 @@ class TranslatedReader(Reader):
         try:
             return self._passed(chunk)
         finally:
-            # What came before a fault will be billed with the rest.
+            # Also after a fault: what came before it is billed.
             self._meter()
 
     def _passed(self, chunk: bytes) -> bytes:
@@ -142,7 +142,7 @@ class TranslatedReader(Reader):
         self.usage, self.usage_is_sound = inner.usage, inner.usage_is_sound
         self.served_model, self.served_by = inner.served_model, inner.served_by
         self.reported_usd = inner.reported_usd
-        # A call that a step has found in the text is one.
+        # A call that a step found in the text counts too.
         self.tool_calls = max(inner.tool_calls, self._outer.tool_calls)
         self.output_chars, self.began, self.done = inner.output_chars, inner.began, inner.done
         self.repaired = inner.repaired.union(*(step.repaired for step in self._steps))
@@ -153,7 +153,7 @@ class TranslatedReader(Reader):
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """What the answer said and the caller's dialect cannot say."""
+        """Paths of what the caller's dialect cannot express of the answer."""
         return tuple(sorted({*self._reading.report.dropped, *self._writing.report.dropped}))
 
     def _translated(self, data: bytes) -> bytes:
@@ -174,9 +174,9 @@ class TranslatedReader(Reader):
         return self._written([*self._reading.end(), *self._estimate()]) + self._writing.end()
 
     def _estimate(self) -> list[AnswerEvent]:
-        """Several clients fail without any usage, so that where the provider gave none the caller gets ours.
+        """An estimate of the token counts where the provider gave none, since several clients fail without any.
 
-        Mending has put zeros where there was none, so that only the provider's own reader knows.
+        Only the provider's reader knows whether it gave some: mending has put zeros in place of missing counts.
         """
         inner = self._inner
         if self._counted and inner.usage is not None and inner.usage_is_sound:

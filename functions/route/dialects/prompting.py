@@ -1,4 +1,4 @@
-"""Adding to the system prompt of a body, in the dialect's own shape. The body itself stays as it is."""
+"""Adds text to the system prompt of a request, in the form of its dialect. The body passed in is not changed."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ _SYSTEM_ROLES = ("system", "developer")
 
 
 def _chat(body: Document, text: str) -> Document:
-    """To the last of the system messages that the conversation begins with; without one, as the first message."""
+    """Adds to the last of the system messages that stand first; without any, adds a first message."""
     messages = list(body.get("messages") or [])
     leading = 0
     while leading < len(messages) and _role(messages[leading]) in _SYSTEM_ROLES:
@@ -29,7 +29,7 @@ def _responses(body: Document, text: str) -> Document:
 
 
 def _joined(content: object, text: str) -> object:
-    """After what stands there: a text, or blocks, of which those before keep their cache marks."""
+    """The content with the text after it; blocks that are in it already keep their cache marks."""
     if isinstance(content, list):
         return [*content, {"type": "text", "text": text}]
     return f"{content}\n\n{text}" if isinstance(content, str) and content else text
@@ -44,4 +44,4 @@ APPEND_SYSTEM: dict[str, Callable[[Document, str], Document]] = {
     "messages": _messages,
     "responses": _responses,
 }
-"""By dialect: the body with a text added at the end of its system prompt."""
+"""By dialect: the function that adds a text at the end of a body's system prompt."""

@@ -1,7 +1,7 @@
-"""Tool calls that a model wrote into its text instead of calling: see `repair_tool_calls`.
+"""Finds tool calls that a model wrote into its text instead of making them: see `repair_tool_calls`.
 
-A call is recognised by the name of a tool that the request declared, in one of these forms; every other text and
-every other code fence stays as it is:
+A call is recognised by the name of a tool that the request declared, in one of these forms. All other text and
+all other code fences stay as they are:
 
     {"name": "read", "arguments": {"path": "a"}}        also "parameters" or "input", and a list of such objects
     the same in a code fence of its own
@@ -29,7 +29,7 @@ _CALLS = list[tuple[str, str]]
 
 
 class RepairToolCalls:
-    """Holds each text until its end, since only then it is known what it was. `names`: the declared tools."""
+    """Holds each text block until its end, when calls can be told from text. `names`: of the tools."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.repaired: set[str] = set()
@@ -78,7 +78,7 @@ class RepairToolCalls:
 
 
 def calls_in(text: str, names: frozenset[str]) -> tuple[str, _CALLS]:
-    """The text without its calls, and the calls: (name, arguments as JSON text), in their order."""
+    """The text without its calls, and the calls in their order, each as (name, arguments as JSON text)."""
     calls: _CALLS = []
     left, end = [], 0
     for form in _forms(text):
@@ -93,7 +93,7 @@ def calls_in(text: str, names: frozenset[str]) -> tuple[str, _CALLS]:
 
 
 class _Form(NamedTuple):
-    """Something between an opening and its closing. `function`: the name that the opening itself has."""
+    """A stretch of text between an opening and its closing. `function`: the name that stands in the opening."""
 
     start: int
     end: int
@@ -102,7 +102,7 @@ class _Form(NamedTuple):
 
 
 def _forms(text: str) -> Iterator[_Form]:
-    """One after another, in a time that grows with the text alone: a closing that is not there is sought once."""
+    """All stretches, one after another. A closing that is missing is searched once, so the time grows linearly."""
     at = 0
     missing: set[str] = set()
     while opening := _OPENING.search(text, at):
@@ -117,11 +117,11 @@ def _forms(text: str) -> Iterator[_Form]:
 
 
 def _without_bare(text: str, names: frozenset[str], calls: _CALLS) -> str:
-    """Prose without the calls that stand in it as plain JSON; they are added to `calls`."""
+    """Prose without the calls that it holds as plain JSON; these are added to `calls`."""
     left, at = [], 0
     for start in islice(_BARE.finditer(text), _MAX_TRIES):
         if start.start() < at or text[start.start() - 1 : start.start()] == "`":
-            continue  # what is quoted in prose is no call
+            continue  # JSON that prose quotes is not a call
         try:
             document, end = _DECODER.raw_decode(text, start.start())
         except (ValueError, RecursionError):
@@ -134,7 +134,7 @@ def _without_bare(text: str, names: frozenset[str], calls: _CALLS) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """A JSON value, or None."""
+    """The JSON value that a text holds, or None."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _parsed(text: str) -> Any:
 
 
 def _calls_of(document: Any, names: frozenset[str]) -> _CALLS:
-    """All or nothing: a list in which one is no call is no list of calls."""
+    """The calls that a JSON value holds: none, if any item of a list is not a call."""
     items: Sequence[Any] = document if isinstance(document, list) else [document]
     calls = [_call_of(item, names) for item in items]
     known = [call for call in calls if call is not None]
@@ -160,5 +160,5 @@ def _call_of(item: Any, names: frozenset[str]) -> tuple[str, str] | None:
     if not isinstance(name, str) or name not in names or not isinstance(arguments, Mapping):
         return None
     if arguments.get("type") == "object" and "properties" in arguments:
-        return None  # the tool's own declaration, quoted: its schema is no argument
+        return None  # the model has quoted the tool's declaration, whose schema is not arguments
     return name, json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Server-sent events, incrementally: bytes in at any split, whole events out."""
+"""Server-sent events, read incrementally: takes bytes that are cut anywhere, gives whole events."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its bytes as they came with the blank line, its name, and its joined data (None: a comment)."""
+    """One event. `raw`: its bytes with the blank line. `data`: its data lines joined; None where it has none."""
 
     raw: bytes
     name: str
@@ -20,7 +20,7 @@ class Event:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is in UTF-8, without which several clients fail."""
+        """Whether the event is valid UTF-8; several clients fail without that."""
         try:
             self.raw.decode()
         except UnicodeDecodeError:
@@ -29,18 +29,18 @@ class Event:
 
     @property
     def is_standard(self) -> bool:
-        """Whether every line of it is a comment, or a field that the standard knows."""
+        """Whether every line is a comment or a field of the standard."""
         return all(not line or line.partition(b":")[0] in _FIELDS for line in _LINE_END.split(self.raw))
 
 
 class EventTooLarge(Exception):
-    """An event without an end in sight: more than `MAX_EVENT_BYTES`."""
+    """An event is longer than `MAX_EVENT_BYTES`."""
 
 
 class Splitter:
-    """Feeds on chunks of any size; a chunk may end inside a line, a CRLF or a character.
+    """Divides chunks of any size into events; a chunk may end inside a line, a CRLF or a character.
 
-    `had_bom`: the stream began with a byte order mark. The standard leaves it out, and so do the events here:
+    `had_bom`: the stream began with a byte order mark. The events come without it, as the standard demands, since
     several clients take it for a part of the first field's name.
     """
 
@@ -72,7 +72,7 @@ class Splitter:
 
     @property
     def rest(self) -> bytes:
-        """What came after the last whole event."""
+        """The bytes after the last whole event."""
         return bytes(self._buffer)
 
 
@@ -89,13 +89,13 @@ def _parse(raw: bytes) -> Event:
 
 
 def encode(data: bytes, name: str = "") -> bytes:
-    """An event as it goes over the wire. `data` is one line."""
+    """The bytes of an event. `data` must be one line."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + data + b"\n\n"
 
 
 def rewritten(event: Event, *, data: bytes | None = None, name: str | None = None) -> Event:
-    """With other data (one line), another name, or both. All its other lines stay, comments too."""
+    """The event with other data (one line), another name, or both. All other lines stay, also comments."""
     replaced = {b"event"} if name is not None else set()
     replaced |= {b"data"} if data is not None else set()
     lines = [line for line in _LINE_END.split(event.raw) if line and line.partition(b":")[0] not in replaced]

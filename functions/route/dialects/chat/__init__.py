@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: as they pass by, and to and from the neutral form."""
+"""OpenAI's chat completions: how they pass, and how they are translated to and from the neutral form."""
 
 from route.dialects.chat.native import CHAT
 

@@ -1,4 +1,4 @@
-"""A provider's answer in chat completions, whole or as a stream, read as events."""
+"""Reads an answer in chat completions, whole or as a stream, as neutral events."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _STOPS: Mapping[str, Stop] = {
     "function_call": Stop.TOOL_CALLS,
     "content_filter": Stop.REFUSAL,
 }
-# `provider` and the cost in `usage` are what the reader that meters has heard already.
+# `provider` and the cost in `usage` have been recorded by the reader that meters the answer.
 _PROMPT_DETAILS = ("cached_tokens", "cache_write_tokens")
 _OUTPUT_DETAILS = ("reasoning_tokens",)
 _TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "provider", "obfuscation", "error"})
@@ -29,7 +29,7 @@ _CHOICE = frozenset(
 
 
 class ChatAnswerReading(AnswerReading):
-    """One for each answer. A whole answer is read as a stream of one chunk."""
+    """Reads one answer. A whole answer is read like a stream of one chunk."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -56,7 +56,7 @@ class ChatAnswerReading(AnswerReading):
         yield from self._rest(chunk)
 
     def _began(self, document: Document, *, even_if_empty: bool = False) -> Iterator[neutral.AnswerEvent]:
-        """Some begin with a chunk about the prompt that has neither an id nor a choice."""
+        """The beginning, once. Some servers first send a chunk about the prompt, without id and choice."""
         answer_id = text(document.get("id"))
         if self._answer_id is not None or not (answer_id or document.get("choices") or even_if_empty):
             return
@@ -81,7 +81,7 @@ class ChatAnswerReading(AnswerReading):
     def _finish(
         self, choice: ChoiceReading, reason: str, said: Mapping[str, Any]
     ) -> Iterator[neutral.AnswerEvent]:
-        """Once. A call that a tool choice demanded ends with `stop`, and so does each call of some servers."""
+        """The end of a choice, once. Some servers end calls with `stop`, as OpenAI ends a call that was forced."""
         if choice.is_finished:
             return
         yield from choice.finished()

@@ -1,4 +1,4 @@
-"""Events, written as a chat completion: the chunks of a stream, or the whole that they add up to."""
+"""Writes events as a chat completion: as the chunks of a stream, or as the document that they add up to."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ _LISTS = ("tool_calls", "reasoning_details")
 
 
 class ChatAnswerWriting(AnswerWriting):
-    """One for each answer. Both forms are made of the same pieces of choices."""
+    """Writes one answer. A stream and a whole answer are built from the same pieces of choices."""
 
     def __init__(self, asked: AnswerContext, report: Report) -> None:
         super().__init__(asked, report)
@@ -58,7 +58,7 @@ class ChatAnswerWriting(AnswerWriting):
         began, asked = self._began, self.asked
         created = asked.created if began.created is None else began.created
         model = began.model or text(asked.body.get("model"))
-        # One that is made may be another answer's of the same second: nothing goes by it.
+        # An id made here may repeat within a second, which is harmless: nothing is looked up by it.
         made = began.id or derived_id("chatcmpl-", created, model)
         return {"id": made, "object": kind, "created": created, "model": model}
 
@@ -70,7 +70,7 @@ class ChatAnswerWriting(AnswerWriting):
 
 
 def usage_of(counted: Counted) -> Document:
-    """OpenAI counts what was read from a cache, or written to it, as part of the prompt."""
+    """The token counts in OpenAI's form, where the prompt includes what was read from a cache or written to it."""
     usage = counted.usage
     said: Document = {
         "prompt_tokens": usage.prompt,
@@ -91,7 +91,7 @@ def _empty(number: int) -> Document:
 
 
 def _add(choice: Document, piece: Document) -> None:
-    """Adds a piece of a stream to the whole."""
+    """Adds a piece of a stream to the choice of a whole answer."""
     _grow(choice["message"], piece["delta"])
     choice["finish_reason"] = piece["finish_reason"] or choice["finish_reason"]
     if "logprobs" in piece:
@@ -116,7 +116,7 @@ def _grow(whole: Document, delta: Document) -> None:
 
 
 def _grown(entries: list[Document], pieces: Iterable[Document]) -> list[Document]:
-    """Pieces of one index are one entry."""
+    """Adds pieces to a list, in which all pieces with one index make up one entry."""
     for piece in pieces:
         if piece["index"] == len(entries):
             entries.append({})
@@ -125,7 +125,7 @@ def _grown(entries: list[Document], pieces: Iterable[Document]) -> list[Document
 
 
 def _settled(choice: Document) -> Document:
-    """A message without text says null where it says something else; the place of a call is its index."""
+    """The finished choice: empty content is null beside calls or a refusal, and calls have no index."""
     message = choice["message"]
     if not message["content"] and any(message.get(name) for name in ("tool_calls", "function_call", "refusal")):
         message["content"] = None

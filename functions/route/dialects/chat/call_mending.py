@@ -1,7 +1,7 @@
-"""Tool calls of a chat completion, mended: each with its own index, id, type and name, once, and JSON as text.
+"""Mends the tool calls of a chat completion: each gets index, id, type and name once, and arguments as JSON text.
 
-Clients put a streamed call together by its index alone, adding up all texts: two calls at one index, or a name
-that comes twice, become one call that nobody made.
+Clients put a streamed call together by its index alone and join all its texts. Two calls at one index, or a name
+that comes twice, would become a call that the model never made.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _NO_ARGUMENTS = "{}"
 
 @dataclass(slots=True)
 class _MendedCall:
-    """`number`: the index that the caller sees. `said_id`: the provider's own, which may be another's too."""
+    """A call that has begun. `number`: the caller's index. `said_id`: the provider's id, maybe not unique."""
 
     number: int
     said_id: str
@@ -25,7 +25,7 @@ class _MendedCall:
 
 @dataclass(frozen=True, slots=True)
 class _CallPiece:
-    """What a delta says of a call. `at`: its index, or its place in the list where it says none."""
+    """What a delta holds of a call. `at`: its index, or where that is missing its place in the list."""
 
     at: int
     has_index: bool
@@ -34,14 +34,14 @@ class _CallPiece:
     arguments: str
 
     def begins_another(self, call: _MendedCall) -> bool:
-        """Whether this, which names a function, is not the call's own name once more, or more of its name."""
+        """Whether this piece with a name begins another call, and neither repeats nor continues the name."""
         if self.name == call.name:
             return self.arguments.lstrip().startswith("{") and is_whole_object(call.pieces)
         return bool(call.name) and bool(self.arguments or any(call.pieces))
 
 
 class CallsMending:
-    """The calls of one choice of a stream."""
+    """Mends the calls in one choice of a stream."""
 
     def __init__(self, choice: int, repairs: Repairs) -> None:
         self._choice = choice
@@ -56,7 +56,7 @@ class CallsMending:
         return len(self._calls)
 
     def mended(self, pieces: object, *seeds: str | bytes) -> list[Document]:
-        """The pieces of one delta. `seeds`: what an id is derived from where there is none."""
+        """The mended pieces of one delta. `seeds`: what a missing id is derived from."""
         sound = _pieces(pieces, self._repairs)
         for place, document in enumerate(sound):
             function = _function(document)
@@ -70,7 +70,7 @@ class CallsMending:
         return sound
 
     def _owner(self, piece: _CallPiece) -> _MendedCall | None:
-        """The call that a piece goes on with; None: it begins one."""
+        """The call that a piece continues; None where it begins a new one."""
         here = self._at.get(piece.at)
         known = here if here and here.said_id == piece.id else self._by_id.get(piece.id)
         if piece.id and known:
@@ -79,7 +79,7 @@ class CallsMending:
         if here is None:
             return None if piece.name or piece.id or not self._calls else self._calls[-1]
         if piece.id:
-            # A new id alone is no new call: some servers make one up for each piece.
+            # A new id alone does not begin a call: some servers make up an id for each piece.
             return None if piece.name and here.name else here
         return None if piece.name and piece.begins_another(here) else here
 
@@ -120,9 +120,9 @@ class CallsMending:
                 raise BadAnswer("the answer is too large")
 
     def finish(self, delta: Document, *, is_cut: bool) -> None:
-        """At the choice's end: each call has a name, and one that takes nothing says so in JSON.
+        """At the end of the choice: checks that each call has a name, and gives empty arguments as JSON.
 
-        `is_cut`: the answer was, so that what a call does not say is no word of the model.
+        `is_cut`: the answer was cut short, so that missing arguments do not mean that there are none.
         """
         if not all(call.name for call in self._calls):
             raise BadAnswer("a tool call has no name")
@@ -140,7 +140,7 @@ class CallsMending:
 
 
 def mend_whole_calls(calls: object, seed: str, repairs: Repairs, *, is_cut: bool) -> list[Document]:
-    """The calls of a whole message. `is_cut`: see `CallsMending.finish`."""
+    """The mended calls of a whole message. `is_cut`: see `CallsMending.finish`."""
     sound = _pieces(calls, repairs)
     bounded(len(sound))
     ids: set[str] = set()
@@ -168,7 +168,7 @@ def _say_nothing(function: Document, is_cut: bool, repairs: Repairs) -> None:
 
 
 def _identify(document: Document, call_id: str, repairs: Repairs) -> None:
-    """Its id, and the word for what it is: without that, one vendor's helper passes over a call."""
+    """Gives a call its id and type. Without a type, one vendor's helper skips the call."""
     if document.get("id") != call_id:
         document["id"] = call_id
         repairs.note("tool_id")
@@ -193,7 +193,7 @@ def _pieces(value: object, repairs: Repairs) -> list[Document]:
 
 
 def _function(document: Document) -> Document:
-    """What a call says of its function, itself: what is changed in it is changed in the call."""
+    """The function inside a call: the object itself, so that a change to it changes the call."""
     function = document.get("custom" if _is_custom(document) else "function")
     if function is None:
         return {}
@@ -213,7 +213,7 @@ def _read(document: Document, function: Document, place: int) -> _CallPiece:
 
 
 def mend_arguments(function: Document, repairs: Repairs) -> None:
-    """JSON as text: several clients add the pieces up, and then parse what they have."""
+    """Makes arguments JSON text: several clients join the pieces and parse the result."""
     value = function.get("arguments")
     if not isinstance(value, str) and "arguments" in function:
         function["arguments"] = "" if value is None else json_text(value)

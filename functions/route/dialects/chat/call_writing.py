@@ -1,4 +1,4 @@
-"""A tool call on its way to a caller of chat completions, who may want it in another form than it came in."""
+"""Writes tool calls in chat completions, in the form in which the caller declared its tools."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ NO_ARGUMENTS = "{}"
 
 @dataclass(frozen=True, slots=True)
 class CallFormat:
-    """What a caller's own body says of how it wants its calls.
+    """How a caller wants its tool calls, as its own body tells.
 
-    `custom`: tools that take text. `names`: by what they are called where names are kept short. `is_legacy`: it
-    knows functions only, the form before tools.
+    `custom`: names of tools that take free text. `names`: the caller's names of tools by their names on the wire.
+    `is_legacy`: the caller declared `functions`, the form before tools.
     """
 
     custom: frozenset[str]
@@ -44,7 +44,7 @@ def _name(tool: Mapping[str, object], kind: str) -> str:
 
 
 class CallWriting:
-    """Gives deltas. Where JSON must become text, or text JSON, they wait for the end."""
+    """Writes one call as deltas. Where JSON must become free text, or free text JSON, they wait for its end."""
 
     def __init__(self, call_id: str, name: str, index: int, *, is_custom: bool, is_free: bool) -> None:
         self.id, self.name, self.index = call_id, name, index
@@ -69,7 +69,7 @@ class CallWriting:
         if self._is_custom != self._is_free:
             yield self._more(_text_of(held) if self._is_custom else dump({FREE_INPUT: held}).decode())
         elif self._is_empty and not self._is_custom:
-            # A call without arguments has none in JSON, too.
+            # Also a call without arguments must hold JSON.
             yield self._more(NO_ARGUMENTS)
 
     def _more(self, more: str) -> Document:
@@ -80,7 +80,7 @@ class CallWriting:
 
 
 class LegacyCall(CallWriting):
-    """`function_call`: there is one, and it has no id."""
+    """A call in the form before tools, `function_call`: an answer has one at most, and it has no id."""
 
     def opened(self) -> Document:
         return {"function_call": {"name": self.name, "arguments": ""}}
@@ -90,7 +90,7 @@ class LegacyCall(CallWriting):
 
 
 def _text_of(arguments: str) -> str:
-    """The text that was asked for as JSON; or what came instead."""
+    """The free text that stands in a call's JSON; the arguments as they are where they hold none."""
     try:
         said = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""One choice of an answer in chat completions, as it is read: its blocks, and the calls among them."""
+"""Reads one choice of an answer in chat completions: its blocks, and the calls among them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ _LEGACY = "function_call"
 
 @dataclass(slots=True)
 class _OpenCall:
-    """A call that has begun. `block`: None until its name is known to be whole. `arguments`: all so far."""
+    """A call that has begun. `block`: None until its name is known to be whole. `arguments`: the pieces so far."""
 
     id: str
     is_free: bool
@@ -32,9 +32,9 @@ class _OpenCall:
 
 
 class ChoiceReading:
-    """One block of text or reasoning is open at a time; calls may overlap, until `pipe.InOrder` has sorted them.
+    """Turns the deltas of one choice into events. Calls may overlap; `pipe.InOrder` sorts them afterwards.
 
-    `seeds`: what the id of a call is made from that has none.
+    `seeds`: what a missing id of a call is derived from.
     """
 
     def __init__(self, number: int, report: Report, *seeds: str) -> None:
@@ -52,13 +52,13 @@ class ChoiceReading:
         return bool(self._calls)
 
     def said(self, message: Mapping[str, Any], path: str, *, is_whole: bool) -> Iterator[AnswerEvent]:
-        """What a delta, or a whole message, adds. Raises BadAnswer for text that is none."""
+        """The events of a delta or a whole message. Raises BadAnswer where a text field holds something else."""
         yield from self._reasoning(message, path)
         for kind, more in _content(message.get("content"), f"{path}.content", self._report):
             yield from self._more(kind, more)
         yield from self._more(BlockKind.REFUSAL, _text(message.get("refusal")))
         for place, piece in enumerate(maps(message.get("tool_calls"))):
-            # Pieces of a stream have an index, the reader has seen to it; a whole call is one by its place.
+            # The dialect's reader has given each piece of a stream an index; whole calls are known by their place.
             yield from self._piece_of_call(piece, place if is_whole else piece.get("index"))
         legacy = message.get("function_call")
         if legacy:
@@ -72,7 +72,7 @@ class ChoiceReading:
                 yield Logprobs(self.number, tokens)
 
     def finished(self) -> Iterator[AnswerEvent]:
-        """The end of all that is open. A call without a name is none that anybody could answer."""
+        """Ends all blocks that are open. Raises BadAnswer for a call without a name, which nobody could run."""
         self.is_finished = True
         yield from self._settle()
         for call in self._calls.values():
@@ -80,7 +80,7 @@ class ChoiceReading:
                 yield Closed(self.number, call.block)
 
     def _settle(self) -> Iterator[AnswerEvent]:
-        """Before another block begins: the end of the one that is open, and of the calls that are complete."""
+        """Ends the open block and all complete calls, before another block begins."""
         if self._open is not None:
             yield Closed(self.number, self._open[1])
             self._open = None
@@ -106,7 +106,7 @@ class ChoiceReading:
             yield Delta(self.number, self._blocks - 1, more)
 
     def _reasoning(self, message: Mapping[str, Any], path: str) -> Iterator[AnswerEvent]:
-        """Seals come in lists of pieces; where those have text, it is the plain fields' text once more."""
+        """Reasoning in lists of pieces with seals, or in plain fields, whose text the lists may repeat."""
         name = next((name for name in DETAILS if maps(message.get(name))), DETAILS[0])
         entries = [Fields(entry, Report()) for entry in maps(message.get(name))]
         pieces = [piece for piece in map(piece_of, entries) if piece is not None]
@@ -147,7 +147,7 @@ class ChoiceReading:
             yield Delta(self.number, call.block or 0, more)
 
     def _open_call(self, call: _OpenCall) -> Iterator[AnswerEvent]:
-        """Some say a name in pieces, so that it is whole only when something else follows."""
+        """Begins a call's block, once its name is whole: some servers send a name in pieces."""
         if call.block is not None:
             return
         if not call.name:
@@ -165,7 +165,7 @@ def _text(value: object) -> str:
 
 
 def _content(content: object, path: str, report: Report) -> Iterator[tuple[BlockKind, str]]:
-    """A text, or with some servers a list of parts, of which the reasoning is one."""
+    """The content: a text, or with some servers a list of parts in which reasoning is one kind."""
     if not isinstance(content, list):
         yield BlockKind.TEXT, _text(content)
         return

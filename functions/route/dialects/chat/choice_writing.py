@@ -1,4 +1,4 @@
-"""One choice of an answer, written as pieces of a chat completion's stream."""
+"""Writes one choice of an answer as pieces of a chat completion's stream."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,7 +21,7 @@ _WORDS: Mapping[Stop, str] = {
 
 
 class ChoiceWriting:
-    """Takes the events of one choice, blocks one after another."""
+    """Takes the events of one choice, whose blocks must come one after another."""
 
     def __init__(self, number: int, call_format: CallFormat, report: Report) -> None:
         self._number, self._call_format, self._report = number, call_format, report
@@ -34,7 +34,7 @@ class ChoiceWriting:
         self._has_refused = False
 
     def said(self, event: ChoiceEvent) -> Iterator[Document]:
-        """Pieces as they stand in a chunk's `choices`. The role comes first."""
+        """The entries of chunks' `choices` that an event stands for. The role comes first."""
         if not self._has_begun:
             self._has_begun = True
             yield self._piece({"role": "assistant", "content": ""})
@@ -91,7 +91,7 @@ class ChoiceWriting:
                 yield from self._call.said(more)
 
     def _index(self) -> int:
-        """Of the open block of reasoning, counted when there is something in it."""
+        """The index of the open block of reasoning; a block is counted when it gets content."""
         if self._detail is None:
             self._detail = self._next_index()
         return self._detail
@@ -105,7 +105,7 @@ class ChoiceWriting:
             yield {"reasoning_details": [signature_detail(self._index(), event.signature)]}
         for redacted, encrypted in ((event.redacted, ""), ("", event.encrypted)):
             if redacted or encrypted:
-                # An entry of another kind than text has an index of its own.
+                # An entry without text needs an index of its own.
                 detail = sealed_detail(self._next_index(), redacted=redacted, encrypted=encrypted)
                 yield {"reasoning_details": [detail]}
 

@@ -1,7 +1,7 @@
-"""What providers get wrong in chat completions, put right: in each chunk of a stream as it passes, or in a whole.
+"""Mends what providers get wrong in chat completions, in each chunk of a stream or in a whole answer.
 
-Only what some client stumbles over, or misreads without a word, is touched; a vendor's own fields stay as they
-are. What cannot be put right is a BadAnswer, so that another route is tried, or the caller told.
+It changes only what makes some client fail or misread the answer; a vendor's own fields stay as they are. Damage
+that cannot be mended raises BadAnswer, so that another route is tried or the caller gets an error.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _TEXT_PARTS = (None, "text", "output_text")
 
 
 class ChunkMending:
-    """Mends the chunks of one stream. Stateful: what came first stands in for what is missing later."""
+    """Mends the chunks of one stream. It keeps the first head that came, to fill in what later chunks lack."""
 
     def __init__(self, names: set[str]) -> None:
         self._repairs = Repairs(names)
@@ -28,11 +28,11 @@ class ChunkMending:
 
     @property
     def calls(self) -> int:
-        """How many tool calls have begun, in today's form and in the one before it."""
+        """How many tool calls have begun, those in the form before tools included."""
         return sum(choice.calls.count + bool(choice.legacy) for choice in self._choices.values())
 
     def mend(self, chunk: Document, data: bytes) -> bytes | None:
-        """Changes the chunk; gives its data as it shall go on, or None where it was sound."""
+        """Mends the chunk in place. Returns the data that replaces it, or None where the chunk was sound."""
         missing = _mend_head(chunk, self._head, _CHUNK, lambda: data, self._repairs)
         _mend_usage(chunk, self._repairs)
         choices = chunk.get("choices")
@@ -64,7 +64,7 @@ class ChunkMending:
 
 
 class _ChoiceMending:
-    """One choice of a stream. `legacy`: the function that it calls in the form before tools."""
+    """Mends one choice of a stream. `legacy`: the function that it calls in the form before tools."""
 
     def __init__(self, number: int, repairs: Repairs) -> None:
         self.calls = CallsMending(number, repairs)
@@ -84,7 +84,7 @@ class _ChoiceMending:
             self.calls.finish(delta, is_cut=choice["finish_reason"] in _CUT)
 
     def _mend_role(self, delta: Document) -> None:
-        """Once: a client that adds up all texts of a delta ends with the role `assistantassistant`."""
+        """Removes a repeated role: a client that joins all texts of the deltas would get `assistantassistant`."""
         role = delta.get("role")
         if role and role == self._role:
             del delta["role"]
@@ -107,7 +107,7 @@ class _ChoiceMending:
 
 
 def mend_answer(document: Document, names: set[str]) -> bool:
-    """Mends a whole answer in place. True: it has been changed."""
+    """Mends a whole answer in place. Returns whether it has been changed."""
     repairs = Repairs(names)
     missing = _mend_head(document, {}, _WHOLE, lambda: encoded({"": document.get("choices")}), repairs)
     if missing:
@@ -147,9 +147,9 @@ def mend_answer(document: Document, names: set[str]) -> bool:
 def _mend_head(
     document: Document, first: Document, defaults: Document, seed: Callable[[], bytes], repairs: Repairs
 ) -> Document:
-    """Id, kind, time and model: replaced in place where they are of a wrong type. Returns those that are missing.
+    """Replaces id, kind, time and model where they are of a wrong type. Returns those that are missing.
 
-    `first`: what was said of them first, which stands in.
+    `first`: the first values that came, which are used instead.
     """
     missing: Document = {}
     for name, default in defaults.items():
@@ -170,7 +170,7 @@ def _mend_head(
 
 
 def _objects(value: object, what: str, repairs: Repairs) -> list[Document]:
-    """A list of objects, without nulls, and empty for null."""
+    """A list of objects without its nulls; an empty list for null."""
     if value is None:
         repairs.note(what)
         return []
@@ -185,7 +185,7 @@ def _objects(value: object, what: str, repairs: Repairs) -> list[Document]:
 
 
 def _mend_index(choice: Document, place: int, repairs: Repairs) -> int:
-    """A choice's number; where it says none, it is known by its place."""
+    """The index of a choice; its place in the list where the index is missing."""
     said = whole_number(choice.get("index"))
     number = place if said is None or said < 0 else said
     if number is not choice.get("index"):
@@ -195,7 +195,7 @@ def _mend_index(choice: Document, place: int, repairs: Repairs) -> int:
 
 
 def _mend_usage(document: Document, repairs: Repairs) -> None:
-    """Counts are numbers, and what is no object counts nothing. It has been metered as it came by now."""
+    """Makes token counts numbers, and `usage` null where it is no object. The original has been metered before."""
     usage = document.get("usage")
     if usage is None:
         return
@@ -224,7 +224,7 @@ def _mend_texts(message: Document, repairs: Repairs) -> None:
 
 
 def _mend_text(message: Document, name: str, repairs: Repairs) -> None:
-    """Text in parts becomes one. Parts of other kinds are a vendor's own, and stay."""
+    """Joins text that comes in parts. A list with parts of a vendor's own kinds stays as it is."""
     value = message[name]
     if isinstance(value, str):
         return
@@ -243,7 +243,7 @@ def _text_of(part: Mapping[str, Any]) -> str | None:
 
 
 def _mend_finish(choice: Document, has_calls: bool, has_legacy: bool, repairs: Repairs) -> None:
-    """`stop` beside calls makes agents stop, although it is what a forced call ends with at the vendor's own."""
+    """Replaces `stop` beside calls, with which OpenAI itself ends a forced call: agents would stop there."""
     said = choice.get("finish_reason")
     if said is None:
         return

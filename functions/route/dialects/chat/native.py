@@ -1,4 +1,4 @@
-"""OpenAI's chat completions."""
+"""OpenAI's chat completions, as they pass between a caller and a provider that both speak them."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,?')
 
 
 class ChatStream(StreamReader):
-    """Chunks with deltas, then a finish reason, then (asked for) usage, then `[DONE]`."""
+    """A stream of chunks: deltas, a finish reason, usage where it was asked for, and `[DONE]`."""
 
     def __init__(self, *, usage_asked: bool) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class ChatStream(StreamReader):
         self.tool_calls = self._mending.calls
         choices = maps(chunk.get("choices"))
         if not self._usage_asked and "usage" in chunk and chunk["usage"] is None:
-            # We asked for usage, the caller did not: without us this key would not be here.
+            # The router asked for usage and the caller did not, so that the caller does not expect this key.
             event = _without_usage(event, chunk)
         if not choices:
             is_usage = chunk.get("usage") is not None
@@ -86,7 +86,7 @@ class ChatStream(StreamReader):
 
     def end(self) -> None:
         if not self.done and self.is_whole and self._ends_quietly():
-            # Every client takes the connection's end for the stream's, so nothing of the answer can be missing.
+            # The answer is complete but for its terminator, and every client accepts that end.
             self._tail.append(Event(Chat.stream_end, "", DONE))
             self.done = True
             self.repaired.add("terminator")
@@ -95,7 +95,7 @@ class ChatStream(StreamReader):
             self.repaired.add("usage")
 
     def _ends_quietly(self) -> bool:
-        """Whether nothing is left but blanks, or the terminator itself without its blank line."""
+        """Whether only blanks are left, or the terminator without its blank line."""
         rest = self._splitter.rest.strip()
         return not rest or rest.removeprefix(b"data:").strip() == DONE
 
@@ -104,7 +104,7 @@ class ChatStream(StreamReader):
 
 
 def _without_usage(event: Event, chunk: Document) -> Event:
-    """The event without its `"usage": null`: cut out of the provider's own bytes wherever that is possible."""
+    """The event without its `"usage": null`, which is cut out of the provider's bytes where possible."""
     data = event.data or b""
     if b"\n" not in data and len(_NULL_USAGE.findall(data)) == 1:
         return Event(_NULL_USAGE.sub(b"", event.raw), event.name, _NULL_USAGE.sub(b"", data))
@@ -113,19 +113,19 @@ def _without_usage(event: Event, chunk: Document) -> Event:
 
 
 def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The functions that a delta or a whole message calls, in today's form and in the one before it."""
+    """The functions that a delta or a whole message calls, in the form of tools and in the form before tools."""
     calls = [mapping(call.get("function")) for call in maps(message.get("tool_calls"))]
     return [*calls, *maps([message.get("function_call")])]
 
 
 def _chars(message: Mapping[str, Any]) -> int:
-    """How much output a delta or a whole message holds, arguments of calls included."""
+    """How many characters of output a delta or a whole message holds, arguments of calls included."""
     own = sum(len(v) for k, v in message.items() if isinstance(v, str) and k not in _NO_CONTENT)
     return own + sum(len(text(call.get("arguments"))) for call in _calls(message))
 
 
 def _meter(reader: Reader, document: Document) -> None:
-    """Usage, model and what aggregators say of the backend, from a chunk or a whole answer."""
+    """Records usage, cost, model and backend (which aggregators name) from a chunk or a whole answer."""
     usage = document.get("usage")
     if isinstance(usage, Mapping):
         reader.usage, reader.usage_is_sound = from_openai(usage), is_sound(usage)

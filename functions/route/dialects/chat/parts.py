@@ -1,4 +1,4 @@
-"""Parts of a message of chat completions: text, images, audio, files, refusals. Read and written side by side."""
+"""Reads and writes the parts of a message in chat completions: text, images, audio, files, refusals."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -18,12 +18,12 @@ NO_TYPE = "application/octet-stream"
 
 
 def malformed(path: str, must: str) -> BadRequest:
-    """A field whose content is lost if it is passed over."""
+    """The error for a field that cannot be read and whose content must not be lost."""
     return BadRequest("invalid_messages", f"'{path}' must be {must}.", param=path)
 
 
 def needed(fields: Fields, name: str) -> str:
-    """A text that the object is nothing without."""
+    """Takes a string that the object must have. Raises BadRequest."""
     value: str | None = fields.take(name, str)
     if value is None:
         raise malformed(fields.at(name), "a text")
@@ -31,7 +31,7 @@ def needed(fields: Fields, name: str) -> str:
 
 
 def read_content(message: Fields) -> tuple[Part, ...]:
-    """Of a message's `content`: a text, or a list of parts. Null and an empty text are none."""
+    """The parts of a message's `content`, which is a text or a list; none for null and for an empty text."""
     content, at = message.take("content"), message.at("content")
     if content is None or content == "":
         return ()
@@ -97,7 +97,7 @@ def _read_file(fields: Fields) -> Part:
 
 
 def _data_of(url: str) -> tuple[str, str]:
-    """The media type and base64 data of a data URL; two empty texts for any other."""
+    """The media type and base64 data of a data URL; two empty texts for any other URL."""
     found = read_data_url(url)
     if found is None:
         return "", ""
@@ -117,7 +117,7 @@ _READ: Mapping[str, Callable[[Fields], Part]] = {
 
 
 def write_part(part: Part, target: Target, report: Report) -> Document | None:
-    """One part on the wire, its mark included; None where it cannot be said, which is reported."""
+    """A part on the wire, its cache mark included. None where it cannot be written, which is reported."""
     write = _WRITE.get(type(part))
     document = None if write is None else write(part, target)
     if document is None:
@@ -127,7 +127,7 @@ def write_part(part: Part, target: Target, report: Report) -> Document | None:
 
 
 def marked(document: Document, cache: Document | None, at: str, target: Target, report: Report) -> Document:
-    """With its mark for the prompt cache, where the target is known to take one: others answer it with a 400."""
+    """The object with its cache mark, where the target is known to take one: other servers answer with a 400."""
     if cache is None:
         return document
     if target.cache_control is not True:
@@ -137,7 +137,7 @@ def marked(document: Document, cache: Document | None, at: str, target: Target, 
 
 
 def content_of(parts: list[Document]) -> str | list[Document]:
-    """As short as it can be said: a single text without a mark as such."""
+    """The shortest form of a content: a single text without a mark becomes a string."""
     if not parts:
         return ""
     is_plain = len(parts) == 1 and parts[0].keys() == {"type", "text"}
@@ -160,7 +160,7 @@ def _write_audio(part: Any, target: Target) -> Document:
 
 
 def _write_file(part: Any, target: Target) -> Document | None:
-    """Only what the request itself holds: an id means nothing elsewhere, and no address is looked up."""
+    """Writes only what the request holds: a file id means nothing to other providers, and no URL is fetched."""
     if part.text:
         return {"type": "text", "text": part.titled_text}
     if not part.data:

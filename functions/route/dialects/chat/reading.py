@@ -1,4 +1,4 @@
-"""A caller's chat completion, read into the neutral form."""
+"""Reads a request in chat completions into the neutral form."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ _PLAIN: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "verbosity": ("verbosity", str),
     "prompt_cache_key": ("cache_key", str),
 }
-"""By the name on the wire: the option, and the type of its value."""
+"""By the name of a field on the wire: the option that it is, and the type of its value."""
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _USERS = ("safety_identifier", "user")
 _EFFORTS = ("none", *EFFORTS)
@@ -31,6 +31,7 @@ _THINKING: Mapping[str, bool | None] = {"enabled": True, "adaptive": None, "disa
 
 
 def read_request(body: Document) -> NeutralRequest:
+    """The body of a request as a neutral request. Raises BadRequest."""
     report = Report()
     fields = Fields(body, report)
     fields.ignore("model", "stream_options", *OUR_FIELDS)
@@ -69,7 +70,7 @@ def _options(fields: Fields) -> dict[str, Option]:
 
 
 def _first(fields: Fields, names: tuple[str, ...], kind: type) -> Option | None:
-    """The newest of several names of one thing. Another that says the same is not lost with it."""
+    """An option with several names, of which the newest counts. Another of the same value is not reported."""
     found: Option | None = None
     for name in names:
         if found is None:
@@ -90,7 +91,7 @@ def _stop(fields: Fields) -> Option | None:
 
 
 def _n(fields: Fields) -> Option | None:
-    """One choice is what everybody gives who is not asked."""
+    """The number of choices. One is the default of every provider and need not be asked for."""
     n = fields.take("n", int)
     return None if n is None or n == 1 else Option(n, "n")
 
@@ -122,7 +123,7 @@ def _format(fields: Fields) -> Option | None:
 
 
 def _reasoning(fields: Fields) -> Option | None:
-    """OpenAI's word; OpenRouter's `reasoning` object; and Anthropic's, as gateways to its models take it."""
+    """OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, and `thinking` of gateways to Anthropic."""
     at = [name for name in ("reasoning_effort", "reasoning", "thinking") if name in fields]
     if not at:
         return None
@@ -148,12 +149,12 @@ def _reasoning(fields: Fields) -> Option | None:
 
 
 def _effort(fields: Fields, name: str) -> str | None:
-    """A word that is known; any other stays, and so is reported."""
+    """An effort that is known; any other stays and is reported."""
     return fields.text(name) if text(fields.peek(name)) in _EFFORTS else None
 
 
 def _read_modalities(fields: Fields) -> None:
-    """An answer that is more than text cannot be translated."""
+    """Refuses answers that are not only text, since they cannot be translated."""
     said = fields.take("modalities")
     if said is None or said == ["text"]:
         return

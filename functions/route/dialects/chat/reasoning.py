@@ -1,9 +1,9 @@
-"""Reasoning in chat completions: plain text under two names, and OpenRouter's `reasoning_details` with seals.
+"""Reasoning in chat completions: plain text under either of two names, and `reasoning_details` with seals:
 
     {"type": "reasoning.text", "text", "signature", "format": "anthropic-claude-v1", "index"}
     {"type": "reasoning.encrypted", "data", "format": "anthropic-claude-v1" | "openai-responses-v1", "index"}
 
-Pieces of one block have one index, whether they come in one list or in the deltas of a stream.
+The details are OpenRouter's. Pieces of one block have one index, in one list and over the deltas of a stream.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ from route.dialects.neutral import Thinking
 ANTHROPIC = "anthropic-claude-v1"
 OPENAI = "openai-responses-v1"
 DETAILS = ("reasoning_details", "thinking_blocks")
-"""Lists of pieces: OpenRouter's, and LiteLLM's, whose entries are Anthropic's blocks."""
+"""Fields that hold lists of pieces: OpenRouter's, and LiteLLM's, whose entries are Anthropic's blocks."""
 PLAIN = ("reasoning_content", "reasoning")
 _OURS_TO_CARRY = {ANTHROPIC: "redacted", OPENAI: "encrypted", "azure-openai-responses-v1": "encrypted"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPiece:
-    """Some of a block of reasoning. `index`: which one, if said. `is_foreign`: sealed in a way we cannot carry."""
+    """A piece of a block of reasoning. `index`: its block, if given. `is_foreign`: its seal is not carried."""
 
     text: str = ""
     signature: str = ""
@@ -37,14 +37,14 @@ class ReasoningPiece:
         return bool(self.signature or self.redacted or self.encrypted)
 
     def joins(self, last: "ReasoningPiece") -> bool:
-        """Whether this goes on where `last` stopped."""
+        """Whether this piece continues the block of the piece before it."""
         if last.is_sealed or self.redacted:
             return False
         return bool(self.encrypted) or self.index == last.index or None in (self.index, last.index)
 
 
 def piece_of(entry: Fields) -> ReasoningPiece | None:
-    """One entry of a list; None for a kind that nobody here knows."""
+    """An entry of such a list as a piece; None for an unknown kind."""
     read = _READ.get(entry.text("type"))
     if read is None:
         return None
@@ -83,7 +83,7 @@ _READ: Mapping[str, Callable[[Fields], ReasoningPiece]] = {
 
 
 def read_thinking(message: Fields) -> list[Thinking]:
-    """What a message of the history says of its reasoning. A seal that cannot be given back is refused."""
+    """The reasoning in a message of the history. A seal that cannot be sent back to its provider is refused."""
     plain = [message.text(name) for name in PLAIN]
     lists = [(message.at(f"{name}[]"), message.objects(name)) for name in DETAILS]
     at, entries = next(((at, entries) for at, entries in lists if entries), (message.at(PLAIN[0]), []))
@@ -107,7 +107,7 @@ def read_thinking(message: Fields) -> list[Thinking]:
 
 
 def _with_text(blocks: list[ReasoningPiece], said: str) -> list[ReasoningPiece]:
-    """Text that stood outside of the list: it belongs to the first block that could have one."""
+    """The blocks with a text that stood outside of the list; it belongs to the first block that may have text."""
     if blocks and not blocks[0].redacted:
         return [replace(blocks[0], text=said), *blocks[1:]]
     return [ReasoningPiece(text=said), *blocks]
@@ -134,7 +134,7 @@ def text_detail(index: int, text: str) -> Document:
 
 
 def signature_detail(index: int, signature: str) -> Document:
-    """The end of a text: clients put it together with the text of the same index."""
+    """An entry with the signature of a text; clients join it with the text of the same index."""
     return {"type": "reasoning.text", "signature": signature, "format": ANTHROPIC, "index": index}
 
 
@@ -144,7 +144,7 @@ def sealed_detail(index: int, *, redacted: str = "", encrypted: str = "") -> Doc
 
 
 def details_of(thoughts: Iterable[Thinking]) -> list[Document]:
-    """The list that `read_thinking` reads as these."""
+    """The list of details that `read_thinking` reads back as this reasoning."""
     details: list[Document] = []
     for thought in thoughts:
         if thought.signature:

@@ -1,4 +1,4 @@
-"""The tools of a chat completion and the choice among them."""
+"""Reads the tools of a chat completion and the choice among them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ _MODES: Mapping[str, ToolChoice] = {
 
 @dataclass(slots=True)
 class Tools:
-    """What a request says of tools. `options`: the choice, and whether several may be called at once."""
+    """The tools of a request. `options`: the choice among them, and whether several may be called at once."""
 
     functions: list[Tool] = field(default_factory=list)
     hosted: list[HostedTool] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Tools:
 
 
 def read_tools(body: Fields) -> Tools:
-    """Of today's form, and of the one before it."""
+    """The tools in `tools`, and those in `functions`, the form before it."""
     tools = Tools()
     for fields in body.objects("tools"):
         _read_tool(fields, tools)
@@ -38,7 +38,7 @@ def read_tools(body: Fields) -> Tools:
         tools.options["parallel_tool_calls"] = Option(parallel, "parallel_tool_calls")
     for fields in body.objects("functions"):
         tools.functions.append(_function(fields))
-        # Its callers take one call at a time.
+        # Callers that use this form expect one call at a time.
         tools.options["parallel_tool_calls"] = Option(False, "functions")
     for name in ("tool_choice", "function_call"):
         choice = _read_choice(body, name, tools)
@@ -72,7 +72,7 @@ def _function(fields: Fields) -> Tool:
 
 
 def _custom(fields: Fields) -> Tool:
-    """A grammar can be told to a model, though no longer be enforced: `format` stays, and so is reported."""
+    """Moves a grammar to the description, where it is not enforced: so `format` stays and is reported."""
     description = fields.text("description")
     form = mapping(fields.peek("format"))
     grammar = mapping(form.get("grammar"))
@@ -106,7 +106,7 @@ def _read_choice(body: Fields, name: str, tools: Tools) -> ToolChoice | None:
 
 
 def _named(said: Mapping[str, object], tools: Tools) -> ToolChoice | None:
-    """`{"type": "function", "function": {"name"}}` and its kin; `{"name"}` is the form before tools."""
+    """The choice of one tool: `{"type": "function", "function": {"name"}}`, or `{"name"}` before tools."""
     if said.get("type") == "allowed_tools":
         return _allowed(mapping(said.get("allowed_tools")), tools)
     name = _chosen(said)
@@ -114,7 +114,7 @@ def _named(said: Mapping[str, object], tools: Tools) -> ToolChoice | None:
 
 
 def _allowed(said: Mapping[str, object], tools: Tools) -> ToolChoice | None:
-    """A choice among some of the tools is the same as a choice among all, once the others are left out."""
+    """A choice among some of the tools: the others are left out, so that it is a choice among all."""
     names = {_chosen(tool) for tool in maps(said.get("tools"))}
     tools.functions = [tool for tool in tools.functions if tool.name in names]
     tools.hosted = []

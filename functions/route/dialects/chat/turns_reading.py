@@ -1,4 +1,4 @@
-"""The messages of a chat completion, read as turns."""
+"""Reads the messages of a chat completion as turns."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ PATH = "messages[]"
 
 
 def read_turns(messages: object, report: Report) -> tuple[Turn, ...]:
-    """Each message is one turn. Raises BadRequest for what is no message."""
+    """The turns: one for each message. Raises BadRequest for an entry that is no message."""
     if not isinstance(messages, list):
         raise malformed("messages", "a list")
     reading = _MessageReading()
@@ -22,7 +22,7 @@ def read_turns(messages: object, report: Report) -> tuple[Turn, ...]:
 
 
 class _MessageReading:
-    """`_legacy`: ids made for calls of the form before tools, which has none, by the function's name."""
+    """Reads messages in order. `_legacy`: ids made for calls of the form before tools, by the function's name."""
 
     def __init__(self) -> None:
         self._legacy: dict[str, str] = {}
@@ -48,7 +48,7 @@ class _MessageReading:
 
     def _assistant(self, fields: Fields) -> Turn:
         if fields.peek("audio") is not None:
-            # It stands for an answer that only the provider that spoke it has.
+            # It refers to a spoken answer that only its provider has.
             fields.ignore("audio")
             fields.report.refuse(fields.at("audio"))
         parts: list[Part] = [*read_thinking(fields), *read_content(fields)]
@@ -92,7 +92,7 @@ def _call(fields: Fields) -> ToolCall:
 
 
 def _arguments(function: Fields) -> str:
-    """JSON as text; some clients leave it an object."""
+    """The arguments as JSON text; some clients send an object."""
     said: Document | None = function.take("arguments", Mapping)
     if said is not None:
         try:
@@ -103,7 +103,7 @@ def _arguments(function: Fields) -> str:
 
 
 def _marked(parts: Iterable[Part], fields: Fields) -> tuple[Part, ...]:
-    """A mark that stands on the message is meant for its last part."""
+    """The parts of a message. A cache mark on the message is meant for its last part."""
     found = tuple(parts)
     if not found or found[-1].cache is not None:
         return found

@@ -1,4 +1,4 @@
-"""Turns as messages of a chat completion."""
+"""Writes turns as messages of a chat completion."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -26,6 +26,7 @@ _ERROR = "Error"
 
 
 def write_turns(turns: Iterable[Turn], target: Target, report: Report) -> list[Document]:
+    """The messages that the turns become."""
     writing = _MessageWriting(target, report)
     for turn in join_assistant_turns(turns):
         writing.add(turn)
@@ -34,7 +35,7 @@ def write_turns(turns: Iterable[Turn], target: Target, report: Report) -> list[D
 
 
 class _MessageWriting:
-    """`_attached`: what a message of a tool cannot hold, until the results are all said."""
+    """Writes turns in order. `_attached`: parts of results that must wait for a message of the user."""
 
     def __init__(self, target: Target, report: Report) -> None:
         self.messages: list[Document] = []
@@ -61,7 +62,7 @@ class _MessageWriting:
             self._say(role, self._written(rest, only=Text))
 
     def flush(self) -> None:
-        """Says what came with the results of tools."""
+        """Writes the parts that wait for a message of the user."""
         if self._attached:
             self._say("user", self._attached)
             self._attached = []
@@ -72,7 +73,7 @@ class _MessageWriting:
     def _written(
         self, parts: Sequence[Part], *, only: type[Part] = Part, refused: tuple[type[Part], ...] = ()
     ) -> list[Document]:
-        """On the wire, without those that have no place in this role's messages."""
+        """The parts on the wire, without those that this role's messages cannot hold; these are refused."""
         written = []
         for part in parts:
             if not isinstance(part, only) or isinstance(part, refused):
@@ -100,7 +101,7 @@ class _MessageWriting:
         self.messages.append(message | self._reasoning(thoughts))
 
     def _reasoning(self, thoughts: Sequence[Thinking]) -> Document:
-        """Only gateways to Anthropic's models (they take its marks, too) want reasoning back, with its seals."""
+        """Reasoning of the history, which only gateways to Anthropic (they take cache marks) want back."""
         for thought in thoughts:
             if thought.cache is not None:
                 self._report.drop(f"{thought.at}.cache_control")
@@ -137,7 +138,7 @@ class _MessageWriting:
 
 
 def _as_error(texts: list[Document]) -> list[Document]:
-    """There is no field that says so."""
+    """The texts of a result marked as an error by their first word, since there is no field for it."""
     first = texts[0]["text"] if texts else ""
     if first.startswith(_ERROR):
         return texts
@@ -146,9 +147,9 @@ def _as_error(texts: list[Document]) -> list[Document]:
 
 
 class _CallIds:
-    """Ids of calls, or of their results: none that is empty, none that is too long.
+    """Makes ids of calls, or of their results, legal: not empty and not too long.
 
-    The first call without an id and the first result without one get the same, and so on.
+    The first call without an id and the first result without one get the same id, and so on.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A neutral request, written as a chat completion."""
+"""Writes a neutral request as a chat completion."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,10 +20,11 @@ _FREE: Document = {
     "required": [FREE_INPUT],
     "additionalProperties": False,
 }
-"""The parameters of a tool that takes text, where all of them take JSON."""
+"""The parameters of a tool that takes free text, declared as a function."""
 
 
 def write_request(request: NeutralRequest, target: Target, report: Report) -> Document:
+    """The body for the target; whatever it cannot hold goes into the report."""
     body: Document = {"model": target.wire_model, "messages": write_turns(request.turns, target, report)}
     body |= _tools(request, target, report)
     for name, option in request.options.items():
@@ -35,7 +36,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
 
 
 def _tools(request: NeutralRequest, target: Target, report: Report) -> Document:
-    """The tools, the choice among them, and whether several may be called at once: not one without the others."""
+    """The tools with the choice among them and whether several may be called at once; without tools none of it."""
     for hosted in request.hosted_tools:
         (report.drop if request.tools else report.refuse)(hosted.at)
     choice, parallel = (request.options.get(name) for name in _OF_TOOLS)
@@ -76,7 +77,7 @@ def _choice(option: Option, tools: tuple[Tool, ...], report: Report) -> Document
 
 
 class _OptionWriting:
-    """An option with all that its writing may depend on."""
+    """An option, with everything on which its form on the wire may depend."""
 
     def __init__(self, name: str, option: Option, request: NeutralRequest, target: Target, report: Report) -> None:
         self.name, self.value, self.at = name, option.value, option.at
@@ -104,7 +105,7 @@ def _sampling(said: _OptionWriting) -> Document:
 
 
 def _max_tokens(said: _OptionWriting) -> Document:
-    """More than the model can say is asked of nobody: some answer it with a 400."""
+    """The limit, at most what the model can write: some servers answer a larger one with a 400."""
     most = said.target.max_output_tokens
     if most is not None and said.value > most:
         said.report.drop(said.at)
@@ -138,7 +139,7 @@ def _format(said: _OptionWriting) -> Document:
 
 
 def _reasoning(said: _OptionWriting) -> Document:
-    """Its one word here is how much: whether it shall be shown, and that it shall be at all, cannot be said."""
+    """The effort. There is no field for whether reasoning is shown, or turned on without an effort."""
     asked: ReasoningSettings = said.value
     word = "none" if asked.enabled is False else asked.effort or _effort_of_budget(said)
     if said.target.thinking == "none" or not word:
@@ -149,7 +150,7 @@ def _reasoning(said: _OptionWriting) -> Document:
 
 
 def _effort_of_budget(said: _OptionWriting) -> str:
-    """The nearest by its share of the whole output; "" without a budget."""
+    """The effort whose share of the output is nearest to the budget; "" without a budget."""
     budget = said.value.budget_tokens
     if budget is None:
         return ""
@@ -176,4 +177,4 @@ _OPTIONS: Mapping[str, Callable[[_OptionWriting], Document]] = {
     "verbosity": _as_it_is,
     "cache_key": lambda said: {"prompt_cache_key": said.value},
 }
-"""`metadata` is not among them: OpenAI takes it with `store` alone, others not at all; no answer depends on it."""
+"""By option. `metadata` is missing: OpenAI takes it only with `store`, others not at all."""

@@ -1,4 +1,4 @@
-"""Anthropic's messages: as they pass by, and to and from the neutral form."""
+"""Anthropic's messages: how they pass, and how they are translated to and from the neutral form."""
 
 from route.dialects.messages.native import MESSAGES
 

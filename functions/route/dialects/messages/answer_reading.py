@@ -1,4 +1,4 @@
-"""From an answer of Anthropic's messages, whole or streamed, to neutral events."""
+"""Reads an answer of Anthropic's messages, whole or streamed, as neutral events."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _CACHE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 @dataclass(slots=True)
 class _OpenBlock:
-    """An open block. `arguments`: a call's as its start has them; they count where no delta brings any."""
+    """An open block. `arguments`: those that stand in the start of a call, used where no delta brings any."""
 
     number: int
     kind: BlockKind
@@ -42,10 +42,12 @@ class _OpenBlock:
 
 
 class MessagesReading(AnswerReading):
+    """Reads one answer."""
+
     def __init__(self, report: Report) -> None:
         super().__init__(report)
         self._open: dict[int, _OpenBlock | None] = {}
-        """By the wire's index. None: a block that is left out."""
+        """Open blocks by their index on the wire. None: a block of a kind that is left out."""
         self._blocks = 0
         self._usage: dict[str, Any] = {}
         self._finished = Finished(0, Stop.END)
@@ -67,7 +69,7 @@ class MessagesReading(AnswerReading):
         return read if isinstance(read[0], Began) else [Began(), *read]
 
     def end(self) -> Iterable[neutral.AnswerEvent]:
-        """How it ended, and what it cost: once."""
+        """The end of the answer and its token counts, once."""
         if self._has_ended:
             return []
         self._has_ended = True
@@ -117,7 +119,7 @@ class MessagesReading(AnswerReading):
         fields.ignore("type")
         self._meter(fields)
         delta = fields.object("delta")
-        # What an answer says of itself stands beside its content, in a stream as in a whole one.
+        # These fields are reported by the same paths as in a whole answer.
         delta.path = ""
         self._stop(delta)
         return []
@@ -131,7 +133,7 @@ class MessagesReading(AnswerReading):
             self._finished = Finished(0, stops.read(word), sequence, explanation)
 
     def _meter(self, fields: Fields) -> None:
-        """Counts are cumulative, and a later event may leave out those that it does not change."""
+        """Keeps the latest counts. They are cumulative, and an event may leave out those that did not change."""
         usage = fields.take("usage", Mapping) or {}
         self._usage |= {name: value for name, value in usage.items() if value is not None}
 
@@ -193,7 +195,7 @@ class MessagesReading(AnswerReading):
 
 
 def _called(block: _OpenBlock, fields: Fields) -> Opened:
-    """A call's beginning. Its input is there as an object, as JSON, or (streamed) not yet."""
+    """The start of a call. Its input may be an object or JSON text; in a stream it mostly comes later."""
     name = fields.text("name")
     if not name:
         raise BadAnswer("the answer calls a tool without a name")

@@ -1,4 +1,4 @@
-"""From neutral events to an answer of Anthropic's messages, whole or streamed."""
+"""Writes neutral events as an answer of Anthropic's messages, whole or streamed."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -40,14 +40,14 @@ _STARTS: dict[BlockKind, Document] = {
 
 
 _CUT = (Stop.LENGTH, Stop.CONTEXT_FULL, Stop.REFUSAL, Stop.PAUSE)
-"""Stops after which a call may be half said."""
+"""Stops after which a call may be unfinished."""
 
 
 class MessagesWriting(AnswerWriting):
-    """Its events are those of a stream; a whole answer is what they add up to.
+    """Writes one answer as the events of a stream; a whole answer is what they add up to.
 
-    A block starts when there is something in it: clients send what they were given back as it is, and Anthropic
-    takes no blank text. `index` therefore counts what was started.
+    A block starts only when it has content: clients send the blocks back as they got them, and Anthropic refuses
+    blank text. So `index` counts the blocks that were started.
     """
 
     def __init__(self, asked: AnswerContext, report: Report) -> None:
@@ -98,7 +98,7 @@ class MessagesWriting(AnswerWriting):
         return []
 
     def _begin(self, began: Began) -> list[Document]:
-        """Once. Its usage is complete, since several clients fail without it, and known at the end alone."""
+        """The first event, once. It holds all token counts, without which several clients fail."""
         if self._id:
             return []
         self._id = began.id or f"msg_{_digest(self.asked)}"
@@ -145,7 +145,7 @@ class MessagesWriting(AnswerWriting):
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
 
     def _sealed(self, event: Sealed) -> list[Document]:
-        """What is redacted is a block of its own, and never has a text."""
+        """A signature goes into the open block. Redacted reasoning becomes a block of its own after it."""
         if event.encrypted:
             self.report.drop("reasoning.encrypted_content")
         if event.redacted:
@@ -187,7 +187,7 @@ class MessagesWriting(AnswerWriting):
     def _stopping(self) -> Document:
         stop = self._finished.stop
         if stop is Stop.END and BlockKind.TOOL_CALL in self._kinds:
-            # OpenAI's word for a call that was forced; agents go on only after the other.
+            # OpenAI ends a forced call with `stop`; agents go on only after `tool_use`.
             stop = Stop.TOOL_CALLS
         elif stop is Stop.END and BlockKind.REFUSAL in self._kinds:
             stop = Stop.REFUSAL
@@ -199,7 +199,7 @@ class MessagesWriting(AnswerWriting):
 
 
 def _usage(usage: Usage) -> Document:
-    """All counts that clients read, also where they are 0. The tiers of the cache only where they tell more."""
+    """All counts that clients read, also those of 0; the tiers of the cache only where some tokens cost more."""
     said: Document = {
         "input_tokens": usage.input,
         "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,
@@ -215,7 +215,7 @@ def _usage(usage: Usage) -> Document:
 
 
 def _digest(asked: AnswerContext) -> str:
-    """For an answer without an id: the same for the same question at the same time."""
+    """Makes an id for an answer without one: the same for the same request at the same time."""
     return sha256(b"%d:%b" % (asked.created, dump(asked.body))).hexdigest()[:24]
 
 
@@ -224,7 +224,7 @@ def _encoded(documents: Iterable[Document]) -> bytes:
 
 
 def _added_up(documents: Iterable[Document]) -> Document:
-    """The message that a stream's events make."""
+    """The message that the events of a stream add up to."""
     message: Document = {}
     blocks: list[Document] = []
     for document in documents:

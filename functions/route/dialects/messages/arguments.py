@@ -1,4 +1,4 @@
-"""A call's arguments: an object in Anthropic's dialect, JSON as text in the neutral form."""
+"""Converts the arguments of calls: objects in Anthropic's dialect, JSON text in the neutral form."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 from route.dialects.base import Document, dump
 
 UNREAD = "arguments"
-"""Under this name stands a text that is no JSON object, where only an object can stand."""
+"""The field under which a text that is no JSON object is put where an object is required."""
 _MAX_DEPTH = 200
-"""So deep both parsers and writers go with ease, inside of whatever else."""
+"""A depth that all parsers and writers handle, also inside other objects."""
 
 
 def as_text(arguments: Mapping[str, Any]) -> str:
-    """Raises ValueError for what is nested too deep to be written."""
+    """The arguments as JSON text. Raises ValueError where they are nested too deep to be written."""
     try:
         return dump(arguments).decode()
     except RecursionError:
@@ -22,7 +22,7 @@ def as_text(arguments: Mapping[str, Any]) -> str:
 
 
 def as_object(arguments: str) -> Document:
-    """The object that the text holds. A model's broken JSON is kept as it is, under `UNREAD`."""
+    """The object that a JSON text holds. Broken JSON of a model is kept as text under `UNREAD`."""
     if not arguments.strip():
         return {}
     value = _parsed(arguments)
@@ -30,12 +30,12 @@ def as_object(arguments: str) -> Document:
 
 
 def is_object(arguments: str) -> bool:
-    """Whether a caller who needs an object gets the model's own; nothing at all is an empty one."""
+    """Whether the text holds a JSON object; an empty text counts as an empty object."""
     return not arguments.strip() or isinstance(_parsed(arguments), dict)
 
 
 def _parsed(arguments: str) -> object:
-    """By the slower parser: the fast one makes floats of whole numbers beyond 64 bits."""
+    """Uses the slower parser, since the fast one turns whole numbers beyond 64 bits into floats."""
     try:
         return json.loads(arguments, parse_float=_number, parse_constant=_number)
     except (ValueError, RecursionError):
@@ -43,7 +43,7 @@ def _parsed(arguments: str) -> object:
 
 
 def _number(said: str) -> float:
-    """Raises ValueError for what could not be written again: no number, or one beyond all floats."""
+    """A float. Raises ValueError for NaN and for infinity, which JSON cannot hold."""
     number = float(said)
     if not isfinite(number):
         raise ValueError(said)

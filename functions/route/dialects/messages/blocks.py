@@ -1,7 +1,7 @@
-"""Blocks of a streamed message, mended: one after another, numbered without gaps, each begun once and ended.
+"""Mends the blocks of a streamed message: one after another, numbered without gaps, each begun and ended once.
 
-Several clients keep only one block open, find blocks by their number in a list, or read a tool's input from its
-deltas alone. What comes for a block while another is open waits until that one has ended.
+Several clients keep only one block open, find a block by its number in a list, or read a tool's input only from
+deltas. Events of a block that arrive while another block is open wait until that one has ended.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _ONE_KIND = ("text", "thinking", "tool_use")
 
 @dataclass(slots=True)
 class OutgoingEvent:
-    """An event on its way. `event`: as it came; None: it is ours. `changed`: the document has been."""
+    """An event for the caller. `event`: the provider's, or None. `changed`: its document was changed."""
 
     document: Document
     event: Event | None = None
@@ -37,9 +37,10 @@ class OutgoingEvent:
 
 @dataclass(slots=True)
 class _MendedBlock:
-    """`index`: the provider's. `input`: what its start said of a tool's input, as JSON, until a delta says it.
+    """A block that has begun. `index`: the provider's. `number`: the caller's index. `kind`: the type of block.
 
-    `is_sealed`: nothing but its stop can follow.
+    `input`: the tool input that stood in its start, as JSON, until a delta brings it. `is_sealed`: only its stop
+    can follow. `waiting`: its events until the blocks before it have ended.
     """
 
     index: int
@@ -52,7 +53,7 @@ class _MendedBlock:
 
 
 class Blocks:
-    """The blocks of one message. `has_calls`: a tool of the caller's has been called."""
+    """Mends the blocks of one message. `has_calls`: the model has called a tool of the caller."""
 
     def __init__(self, repairs: Repairs) -> None:
         self.has_calls = False
@@ -115,7 +116,7 @@ class Blocks:
         return self._flushed()
 
     def end(self) -> list[Event]:
-        """All blocks are ended: what follows is the message's own."""
+        """Ends all blocks, before the events that end the message."""
         while self._order:
             self._end(self._order[0])
         return self._flushed()
@@ -143,7 +144,7 @@ class Blocks:
         return block
 
     def _begin_for(self, index: int, kind: str) -> _MendedBlock:
-        """A block that nobody began, for a delta that says what it is."""
+        """Begins a block for a delta that has none, where its type tells which kind of block it needs."""
         if kind not in HOLDERS:
             raise BadAnswer("a delta belongs to no block")
         if index in self._live:
@@ -155,7 +156,7 @@ class Blocks:
         )
 
     def _end(self, block: _MendedBlock, item: OutgoingEvent | None = None) -> None:
-        """With the provider's own stop, or where it has none with ours."""
+        """Ends a block with the provider's stop event, or with one made here where there is none."""
         if block.input:
             self._give(block, _delta({"type": "input_json_delta", "partial_json": block.input}))
         if item is None:

@@ -1,4 +1,4 @@
-"""Marks for the prompt cache, as many as Anthropic takes."""
+"""Writes marks for the prompt cache into a body, as many as Anthropic takes."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ MAX_MARKS = 4
 
 
 class CacheMarks:
-    """Puts marks on blocks and tools. `are_taken`: whether the model takes any."""
+    """Puts marks on blocks and tools. `are_taken`: whether the model takes marks."""
 
     def __init__(self, report: Report, *, are_taken: bool) -> None:
         self._report = report
@@ -18,7 +18,7 @@ class CacheMarks:
         self._places: dict[int, str] = {}
 
     def put(self, holder: Document, mark: Document | None, at: str) -> Document:
-        """The block or tool, with its mark. `at`: where it stood."""
+        """The block or tool with its mark. `at`: the path where it stood in the caller's request."""
         if mark and self._are_taken:
             holder[MARK] = dict(mark)
             self._places[id(holder)] = at
@@ -27,13 +27,13 @@ class CacheMarks:
         return holder
 
     def lose(self, mark: Document | None, at: str) -> None:
-        """A mark whose holder is left out, or cannot have one."""
+        """Reports a mark whose block is left out or cannot have one."""
         if mark:
             self._report.drop(f"{at}.{MARK}")
 
     def limit(self, body: Document) -> None:
-        """Takes away what Anthropic would refuse: the first ones of too many, since a later mark covers what an
-        earlier one does, and the hour of a mark that comes after one of five minutes.
+        """Removes what Anthropic would refuse: the first of too many marks, since a later one covers what an
+        earlier one does; and the duration of one hour on a mark that follows a mark of five minutes.
         """
         marked = [holder for holder in _holders(body) if MARK in holder]
         for holder in marked[:-MAX_MARKS]:
@@ -48,7 +48,7 @@ class CacheMarks:
 
 
 def _holders(body: Document) -> Iterator[Document]:
-    """All that can bear a mark, in the order in which the cache sees it."""
+    """All objects that can have a mark, in the order in which the cache reads them."""
     yield from body.get("tools", ())
     yield from body.get("system", ())
     for message in maps(body["messages"]):

@@ -1,4 +1,4 @@
-"""Reading the content of Anthropic's messages: a block becomes a part, several parts, or a word in the report."""
+"""Reads the content of Anthropic's messages: a block becomes one or several parts, or is reported."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,7 +13,7 @@ BlockReaders = Mapping[str, BlockReader]
 
 
 def read(owner: Fields, name: str, readings: BlockReaders) -> tuple[Part, ...]:
-    """The content under a name: a text, or a list of blocks; none where it is missing. Raises BadRequest."""
+    """The parts of a field that holds a text or a list of blocks; none where it is missing. Raises BadRequest."""
     content = owner.peek(name)
     if content is None:
         return ()
@@ -25,7 +25,7 @@ def read(owner: Fields, name: str, readings: BlockReaders) -> tuple[Part, ...]:
 
 
 def _parts(block: Fields, readings: BlockReaders) -> list[Part]:
-    """What is not read is refused: it was said to the model, and cannot be said to another."""
+    """The parts of one block. An unknown block is refused, since it was content for the model."""
     kind = block.text("type")
     if kind in readings:
         return readings[kind](block)
@@ -54,7 +54,7 @@ def _text(block: Fields) -> list[Part]:
 
 
 _SOURCES = {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)}
-"""What a source of each type holds, by the names that `Image` and `File` have for it too."""
+"""The fields of each type of source, which have the same names in `Image` and `File`."""
 
 
 def _image(block: Fields) -> list[Part]:
@@ -68,7 +68,7 @@ def _image(block: Fields) -> list[Part]:
 
 
 def _document(block: Fields) -> list[Part]:
-    """The `context` of a document has no place in others' dialects, so that it stands before it as a text."""
+    """A document. Other dialects have no field for its `context`, which becomes a text before it."""
     source = block.object("source")
     kind = source.text("type")
     context = block.text("context")
@@ -90,13 +90,13 @@ def _document(block: Fields) -> list[Part]:
 
 
 def _search_result(block: Fields) -> list[Part]:
-    """Its texts; where they were found is reported."""
+    """The texts of a search result; their source is reported."""
     found = _joined(read(block, "content", SYSTEM), block)
     return [Text(text=found, at=block.path, cache=mark_of(block))]
 
 
 def _joined(parts: tuple[Part, ...], block: Fields) -> str:
-    """Texts as one, which has no room for a mark in its midst."""
+    """Texts joined into one. Marks inside it would have no place and are reported."""
     for part in parts:
         if part.cache:
             block.report.drop(f"{part.at}.{MARK}")
@@ -104,7 +104,7 @@ def _joined(parts: tuple[Part, ...], block: Fields) -> str:
 
 
 def _tool_reference(block: Fields) -> list[Part]:
-    """What a search for tools has found: by its name, since the tool itself is among the request's tools."""
+    """The name of a tool that a search for tools found; the tool itself is among the request's tools."""
     return [Text(text=_needed(block, "tool_name"), at=block.path, cache=mark_of(block))]
 
 
@@ -117,7 +117,7 @@ def _redacted_thinking(block: Fields) -> list[Part]:
 
 
 def ignore_direct_caller(block: Fields) -> None:
-    """A call says who made it only where that was not the model itself."""
+    """Takes the caller of a call where it is the model itself, which is the usual case and no loss."""
     caller = block.peek("caller")
     if isinstance(caller, Mapping) and caller.get("type") == "direct":
         block.ignore("caller")
@@ -148,7 +148,7 @@ def _tool_result(block: Fields) -> list[Part]:
 
 
 def _tool_change(block: Fields) -> list[Part]:
-    """One of the request's tools comes or goes in mid-talk: all are there from the start. A new one is refused."""
+    """A tool that comes or goes in mid-conversation: it is dropped, since all are declared from the start."""
     tool = block.object("tool")
     kind = tool.text("type")
     if kind != "tool_reference":
@@ -172,6 +172,6 @@ BY_ROLE: Mapping[str, BlockReaders] = {
     },
     "system": {"text": _text, "tool_addition": _tool_change, "tool_removal": _tool_change},
 }
-"""Which blocks may stand in whose message."""
+"""The blocks that a message of each role may hold."""
 SYSTEM: BlockReaders = {"text": _text}
-"""Which may stand in the request's own `system`."""
+"""The blocks that the request's own `system` may hold."""

@@ -1,4 +1,4 @@
-"""What a conversation brings along from where it was before: threads on a server, reasoning that nobody sealed."""
+"""What a conversation keeps from an earlier provider: threads on its servers, and reasoning without a seal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ UNSEALED = "messages[].content[].thinking"
 
 
 def kept_by_a_provider(body: Document) -> ApiError | None:
-    """The refusal of a thread, whose history only the provider has that began it.
+    """The error for a request with a thread, whose history only the provider that began it has.
 
-    The vendor's SDK reads the code, and sends the same turn again with its whole history, to any route.
+    The vendor's SDK reads the error's code, and sends the same turn again with its whole history.
     """
     if body.get("thread") is None:
         return None
@@ -22,17 +22,18 @@ def kept_by_a_provider(body: Document) -> ApiError | None:
 
 
 def without_unsealed(body: Document) -> Document:
-    """Without thinking that has an empty signature: another model's, which Anthropic would refuse to read back."""
+    """The body without thinking that has an empty signature: another model wrote it, and Anthropic refuses it."""
     messages = body.get("messages")
     if not has_unsealed(body) or not isinstance(messages, list):
         return body
     kept = [_sealed_only(message) for message in messages]
-    # A message without content would be refused too; what stands on both sides of it is one turn to the API.
+    # A message without content would be refused too, and the API accepts two messages of one role in a row.
     pairs = zip(kept, messages, strict=True)
     return {**body, "messages": [message for message, was in pairs if _blocks(message) or not _blocks(was)]}
 
 
 def has_unsealed(body: Document) -> bool:
+    """Whether some thinking in the history has an empty signature."""
     messages = body.get("messages")
     return isinstance(messages, list) and any(_is_unsealed(block) for m in messages for block in _blocks(m))
 

@@ -1,4 +1,4 @@
-"""Names of tools and ids of calls as Anthropic takes them: letters, digits, `_` and `-`, ids each of them once."""
+"""Names of tools and ids of calls as Anthropic takes them: letters, digits, `_` and `-`; no id twice."""
 
 from route.dialects.names import MAX_NAME, wire_name
 
@@ -6,19 +6,19 @@ MAX_TOOL_NAME = 128
 
 
 def tool_name(namespace: str, name: str) -> str:
-    """Anthropic takes longer names than others do; a namespace's have the length that all take."""
+    """The name of a tool. Anthropic takes long names; those with a namespace keep to the length that all take."""
     return wire_name(namespace, name, MAX_NAME if namespace else MAX_TOOL_NAME)
 
 
 class UniqueIds:
-    """Gives legal ids. One that was given before becomes another: some servers number each turn's calls from 0."""
+    """Makes ids legal and unique: some servers number the calls of each turn from 0."""
 
     def __init__(self) -> None:
         self._wanted: dict[str, int] = {}
         self._given: set[str] = set()
 
     def give(self, wanted: str) -> str:
-        """Depends on what was given before, and on nothing after: a history that grows keeps its ids."""
+        """A new id. It depends only on the ids given before, so that a history that grows keeps its ids."""
         while True:
             count = self._wanted.get(wanted, 0)
             self._wanted[wanted] = count + 1

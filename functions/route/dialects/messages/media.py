@@ -1,4 +1,4 @@
-"""Images and documents as Anthropic's blocks."""
+"""Writes images and documents as Anthropic's blocks."""
 
 from base64 import b64decode
 from urllib.parse import unquote_to_bytes
@@ -18,7 +18,7 @@ _NOTHING_SAID = ("", "auto")
 
 
 def image(part: Image, target: Target, report: Report) -> Document | None:
-    """None where Anthropic does not take it, or the model cannot look: refused."""
+    """An image block. None, with a refusal, where Anthropic does not take the image or the model sees none."""
     url, media_type, data = _held(part)
     source = _image_source(url, media_type, data)
     if part.file_id or source is None or target.images is False:
@@ -30,7 +30,7 @@ def image(part: Image, target: Target, report: Report) -> Document | None:
 
 
 def document(part: File, target: Target, report: Report) -> Document | None:
-    """None where Anthropic does not take it (refused), or where there is nothing in it."""
+    """A document block. None where the document is empty, and with a refusal where Anthropic does not take it."""
     url, media_type, data = _held(part)
     if media_type in _IMAGES and not part.text:
         return image(Image(media_type=media_type, data=data, at=part.at), target, report)
@@ -46,7 +46,7 @@ def document(part: File, target: Target, report: Report) -> Document | None:
 
 
 def _held(part: Image | File) -> tuple[str, str, str]:
-    """`(url, media type, base64)`, with what a `data:` URL holds taken out of it."""
+    """`(url, media type, base64)` of a part; a data URL becomes media type and base64."""
     found = read_data_url(part.url)
     if found is None:
         return part.url, _named(part.media_type), part.data
@@ -77,7 +77,7 @@ def _document_source(url: str, media_type: str, data: str, text: str | None) -> 
 
 
 def _text_of(media_type: str, data: str) -> str | None:
-    """What base64 of a textual type says; None where it is no text."""
+    """The text that base64 data of a textual type holds; None for other types."""
     if not media_type.startswith(_TEXTS):
         return None
     try:

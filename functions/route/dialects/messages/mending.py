@@ -1,8 +1,8 @@
-"""What providers get wrong in messages, put right: in each event of a stream as it passes, or in a whole message.
+"""Mends what providers get wrong in messages, in each event of a stream or in a whole message.
 
-Only what some client stumbles over, or misreads without a word, is touched; events, blocks and deltas of kinds
-that are not known here stay as they are. What cannot be put right is a BadAnswer, so that another route is
-tried, or the caller told.
+It changes only what makes some client fail or misread the answer; events, blocks and deltas of unknown kinds stay
+as they are. Damage that cannot be mended raises BadAnswer, so that another route is tried or the caller gets an
+error.
 """
 
 import re
@@ -21,14 +21,14 @@ _COUNTS = ("input_tokens", "output_tokens")
 
 
 def kind_of(event: Event, document: Document) -> str:
-    """What an event is: by its data, or by its name where the data does not say; "error" by either."""
+    """The kind of an event: from its data, else from its name; a name of "error" always counts."""
     if event.name == "error":
         return "error"
     return text(document.get("type")) or event.name
 
 
 class EventMending:
-    """Mends the events of one stream. Stateful."""
+    """Mends the events of one stream. It has state: each stream needs a new one."""
 
     def __init__(self, names: set[str]) -> None:
         self._repairs = Repairs(names)
@@ -46,7 +46,7 @@ class EventMending:
         }
 
     def mend(self, event: Event, document: Document) -> list[Event]:
-        """The events that go on now: mostly this one, as it came. Changes the document."""
+        """The events that go to the caller now, mostly this one unchanged. Changes the document."""
         kind = kind_of(event, document)
         if kind == "error":
             return [event]
@@ -61,7 +61,7 @@ class EventMending:
         return self._of[kind](item)
 
     def _named(self, event: Event, document: Document, kind: str) -> Event:
-        """One vendor's SDK goes by the event's name alone, others by the type in its data."""
+        """Gives an event its kind as name and as type: some SDKs read only the one, some only the other."""
         if not _NAME.fullmatch(kind):
             return event
         if document.get("type") != kind:
@@ -97,7 +97,7 @@ class EventMending:
         _mend_stop(delta, self._blocks.has_calls, self._repairs)
         _mend_usage(document, {"output_tokens": whole_number(known.get("output_tokens")) or 0}, self._repairs)
         usage: Document = document["usage"]
-        # Counts are cumulative, and some clients read the last ones alone, where older servers count the output.
+        # Counts are cumulative. Some clients read only the last event, where older servers give the output alone.
         for name in _INPUT_COUNTS:
             if usage.get(name) is None and known.get(name) is not None:
                 usage[name] = known[name]
@@ -108,7 +108,7 @@ class EventMending:
 
 
 def mend_answer(document: Document, names: set[str]) -> bool:
-    """Mends a whole message in place. True: it has been changed."""
+    """Mends a whole message in place. Returns whether it has been changed."""
     repairs = Repairs(names)
     _mend_head(document, lambda: encoded({"": document.get("content")}), repairs)
     document["content"] = mend_blocks(document.get("content"), document["id"], repairs)
@@ -126,7 +126,7 @@ def _data(item: OutgoingEvent) -> bytes:
 
 
 def _mend_head(message: Document, seed: Callable[[], bytes], repairs: Repairs) -> None:
-    """Id, type, role and model: clients read them without asking whether they are there."""
+    """Fills in id, type, role and model, which clients read without a check."""
     for name, only in (("type", "message"), ("role", "assistant")):
         if message.get(name) != only:
             message[name] = only
@@ -138,7 +138,7 @@ def _mend_head(message: Document, seed: Callable[[], bytes], repairs: Repairs) -
 
 
 def _mend_stop(holder: Document, has_calls: bool, repairs: Repairs) -> None:
-    """The reason is a word or null, and after a call never the end of the turn: agents would stop there."""
+    """Makes the stop reason a word or null, and after a call never `end_turn`, where agents would stop."""
     for name, kind in (("stop_sequence", str), ("stop_details", dict)):
         if not isinstance(holder.get(name), kind | None):
             holder[name] = None
@@ -153,7 +153,7 @@ def _mend_stop(holder: Document, has_calls: bool, repairs: Repairs) -> None:
 
 
 def _mend_usage(holder: Document, needed: Mapping[str, int], repairs: Repairs) -> None:
-    """Counts that clients take for granted: numbers, if only those that are known. What was said as such stays."""
+    """Fills in the token counts that clients require, from those that are known; sound counts stay as they are."""
     usage = holder.get("usage")
     if not isinstance(usage, dict):
         usage = holder["usage"] = {}

@@ -1,4 +1,4 @@
-"""Anthropic's messages."""
+"""Anthropic's messages, as they pass between a caller and a provider that both speak them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ _TYPES = {
 
 
 class MessagesStream(StreamReader):
-    """`message_start`, blocks with deltas, `message_delta` with the cumulative usage, `message_stop`."""
+    """A stream: `message_start`, blocks with deltas, `message_delta` with cumulative usage, `message_stop`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class MessagesStream(StreamReader):
         self._mending = EventMending(self.repaired)
 
     def _pass(self, event: Event) -> bytes:
-        """One event may have to become several, or to wait for others."""
+        """Mends an event first: it may become several, or wait for others."""
         if event.data is None or self.done:
             return super()._pass(event)
         document = parse_object(event.data)
@@ -63,7 +63,7 @@ class MessagesStream(StreamReader):
         return b"".join([passed(one) for one in self._mending.mend(event, document)])
 
     def _count(self, kind: str, document: Document) -> None:
-        """Before it is mended: what we fill in, the provider has not counted."""
+        """Meters an event before it is mended, since counts that mending fills in are not the provider's."""
         if kind == "message_start":
             message = mapping(document.get("message"))
             self.record_served(model=message.get("model"))
@@ -81,7 +81,7 @@ class MessagesStream(StreamReader):
             case "content_block_start":
                 block = mapping(document.get("content_block"))
                 self.tool_calls += block.get("type") == "tool_use"
-                # An empty text block promises nothing yet; a tool's name or thinking is content.
+                # An empty text block is no content yet; a tool's name and thinking are.
                 is_empty = block.get("type") == "text" and not block.get("text")
                 return (Place.HEAD if is_empty else Place.CONTENT), event
             case "content_block_delta":
@@ -100,7 +100,7 @@ class MessagesStream(StreamReader):
                 return Place.HEAD, event
 
     def _meter(self, usage: Mapping[str, Any]) -> None:
-        """Counts are cumulative, and a later event may leave out those that it does not change."""
+        """Keeps the latest counts. They are cumulative, and an event may leave out those that did not change."""
         self._usage |= {name: value for name, value in usage.items() if value is not None}
         if self._usage:
             self.usage, self.usage_is_sound = from_anthropic(self._usage), is_sound(self._usage)
@@ -132,7 +132,7 @@ def _inspect(reader: Reader, document: Document) -> bool:
 
 
 def _agent_session(body: Document) -> str:
-    """What an agent puts into `metadata.user_id`: some a JSON document, with the session in it."""
+    """The session that an agent puts into `metadata.user_id`, for some agents as a field of a JSON document."""
     said = text(mapping(body.get("metadata")).get("user_id"))
     if not said.startswith("{"):
         return said
@@ -190,7 +190,7 @@ class Messages(Dialect):
 
     def error_document(self, error: ApiError, inference_id: str) -> Document:
         kind = _TYPES.get(error.status, "api_error")
-        # The vendor's envelope has no code: it stands beside the type, where SDKs pass over it.
+        # The vendor's envelope has no code, and its SDKs ignore an additional field.
         envelope: Document = {"type": kind, "message": error.message, "code": error.code}
         return {"type": "error", "error": envelope | error.detail, "request_id": inference_id or None}
 

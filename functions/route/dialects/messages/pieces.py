@@ -1,4 +1,4 @@
-"""A message's blocks and deltas, each by itself, mended: their types, texts, ids, and the input of tools."""
+"""Mends single blocks and deltas of a message: their types, texts, ids, and the input of tools."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from route.dialects.base import BadAnswer, Document
 from route.dialects.mending import Repairs, derived_id, json_text
 
 HOLDERS: Mapping[str, str] = {"text_delta": "text", "thinking_delta": "thinking"}
-"""Which kind of block a delta belongs to, where there is but one that can be begun for it."""
+"""The kind of block that a delta belongs to, where a missing block can be begun for it."""
 
 EMPTY: Mapping[str, Document] = {
     "text": {"type": "text", "text": ""},
@@ -21,7 +21,7 @@ _CALL = "tool_use"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A block's start. `delta`: what it said at once. `input`: of a tool, as JSON, said unless deltas say it."""
+    """The start of a block. `delta`: its first text. `input`: a tool's input as JSON, unless deltas bring it."""
 
     kind: str
     delta: Document | None = None
@@ -29,7 +29,7 @@ class Start:
 
 
 def mend_content(content: Document, ids: set[str], repairs: Repairs, *seeds: str | bytes | int) -> Start:
-    """The block of a start: empty, since clients that read deltas alone would miss what it holds."""
+    """Empties the block of a start event: clients that read only deltas would miss its content."""
     kind = _kind(content)
     if kind in EMPTY:
         said = mend_text(content, kind, repairs)
@@ -52,7 +52,7 @@ def mend_content(content: Document, ids: set[str], repairs: Repairs, *seeds: str
 
 
 def mend_delta(delta: Document, repairs: Repairs) -> tuple[str, str | None]:
-    """A delta's type and text; None where it is of a type that has none."""
+    """The type and text of a delta; None instead of text for types that have none."""
     kind = delta.get("type")
     if kind is None:
         kind = next((kind for kind, name in _SAID_IN.items() if name in delta), None)
@@ -71,7 +71,7 @@ def mend_delta(delta: Document, repairs: Repairs) -> tuple[str, str | None]:
 
 
 def mend_blocks(content: object, seed: str, repairs: Repairs) -> list[Document]:
-    """The content of a whole message."""
+    """The mended content of a whole message."""
     if isinstance(content, str):
         repairs.note("content")
         return [{"type": "text", "text": content}]
@@ -94,7 +94,7 @@ def mend_blocks(content: object, seed: str, repairs: Repairs) -> list[Document]:
 
 
 def mend_call(block: Document, ids: set[str], repairs: Repairs, *seeds: str | bytes | int) -> None:
-    """The caller's answer to a call names its id, so that each needs one of its own."""
+    """Gives a call an id of its own, by which the caller's result will refer to it."""
     name, said = block.get("name"), block.get("id")
     if not isinstance(name, str) or not name:
         raise BadAnswer("a tool call has no name")
@@ -106,6 +106,7 @@ def mend_call(block: Document, ids: set[str], repairs: Repairs, *seeds: str | by
 
 
 def mend_text(holder: Document, name: str, repairs: Repairs) -> str:
+    """The text of a block or delta, which becomes empty where it is missing."""
     value = holder.get(name)
     if value is None:
         value = holder[name] = ""

@@ -1,4 +1,4 @@
-"""From the body of a request for Anthropic's messages to the neutral form."""
+"""Reads a request for Anthropic's messages into the neutral form."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, cast
@@ -23,9 +23,9 @@ from route.dialects.neutral import (
 from route.errors import BadRequest
 
 _BILLING = "x-anthropic-billing-header:"
-"""With this Claude Code begins a first block that speaks to Anthropic and to no model."""
+"""The beginning of a first block that Claude Code sends for Anthropic's billing and not for the model."""
 _STATEFUL = ("container", "thread", "mcp_servers")
-"""What only the vendor's own servers have or do: a container, a kept thread, calls of a remote tool server."""
+"""Fields that need the vendor's own servers: a container, a kept thread, calls of remote tool servers."""
 _SETTINGS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "max_output_tokens": ("max_tokens", int),
     "temperature": ("temperature", (int, float)),
@@ -44,7 +44,7 @@ _SHOWN = {"summarized": True, "omitted": False}
 
 
 def read_request(body: Document) -> NeutralRequest:
-    """Raises BadRequest."""
+    """The body of a request as a neutral request. Raises BadRequest."""
     report = Report()
     fields = Fields(body, report)
     fields.ignore("model", *OUR_FIELDS)
@@ -92,14 +92,14 @@ def _turn(message: Fields, *, before_user: bool) -> Turn:
         at = message.at("role")
         raise BadRequest("invalid_messages", f"{at}: must be user, assistant or system", param=at)
     parts = content.read(message, "content", content.BY_ROLE[role])
-    # A system message can be for the user's turn that it follows alone.
+    # A system message may be meant for a single turn of the user.
     if role == "system" and message.text("clear_at") == "next_user_message" and before_user:
         parts = ()
     return Turn(cast(Role, role), parts, message.path)
 
 
 def _tool(entry: Fields) -> Tool | HostedTool | None:
-    """A tool with a type of its own is hosted for us, also where the caller runs it: nobody else knows it."""
+    """A tool. One with a type of its own counts as hosted, since no other provider knows it."""
     kind = entry.text("type")
     if kind not in ("", "custom"):
         entry.rest()
@@ -127,7 +127,7 @@ def _options(fields: Fields) -> Iterable[tuple[str, Option]]:
     for name, (field, kind) in _SETTINGS.items():
         value = fields.take(field, kind)
         if name == "max_output_tokens" and value is not None and value < 1:
-            # 0 fills the prompt cache and asks for no answer.
+            # A limit of 0 only fills the prompt cache and asks for no answer.
             fields.report.refuse(field)
         elif value is not None:
             yield name, Option(value, field)
@@ -148,7 +148,7 @@ def _options(fields: Fields) -> Iterable[tuple[str, Option]]:
 
 
 def _word(fields: Fields, name: str, known: Iterable[str]) -> str:
-    """A field's word where it is one of those known; else it stays, and so is reported."""
+    """Takes a field whose value is one of the known words; any other value stays and is reported."""
     return fields.text(name) if fields.peek(name) in tuple(known) else ""
 
 
@@ -178,7 +178,7 @@ def _reasoning(fields: Fields, config: Fields) -> Iterable[tuple[str, Option]]:
 
 
 def _format(owner: Fields, name: str) -> Iterable[tuple[str, Option]]:
-    """`output_config.format`, or the `output_format` that was before it."""
+    """Structured output, from `output_config.format` or from `output_format`, its older name."""
     if name not in owner:
         return
     said = owner.object(name)

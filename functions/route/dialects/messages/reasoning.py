@@ -1,4 +1,4 @@
-"""How much to think, in Anthropic's words: `thinking`, and the effort in `output_config`."""
+"""Writes how much to reason in Anthropic's fields: `thinking`, and the effort in `output_config`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _DISPLAYS = {True: "summarized", False: "omitted"}
 
 @dataclass(frozen=True, slots=True)
 class ThinkingLimits:
-    """What there is to think in. `output_tokens`: all that may be written, thoughts included.
+    """What limits reasoning. `output_tokens`: the most tokens of the answer, reasoning included.
 
-    `has_begun`: whether the history lets a model with a budget think at all.
+    `has_begun`: whether the history allows a reasoning budget at all (`MessageWriting.allows_budget`).
     """
 
     output_tokens: int
@@ -24,15 +24,16 @@ class ThinkingLimits:
 
 
 def write(reasoning: ReasoningSettings, kind: str | None, room: ThinkingLimits) -> Document | None:
-    """`thinking` and `output_config` as far as there is something to say. None: it cannot be said.
+    """The fields `thinking` and `output_config`. None where the settings cannot be expressed.
 
-    `kind`: how the model thinks (`conversion.Target.thinking`).
+    `kind`: how the model's reasoning is controlled (`conversion.Target.thinking`).
     """
     is_off = reasoning.enabled is False or reasoning.effort == "none"
     return _WRITINGS.get(kind or "budget", _budget)(reasoning, room, is_off)
 
 
 def is_thinking(written: Document) -> bool:
+    """Whether these fields turn reasoning on."""
     return (written.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
@@ -48,7 +49,7 @@ def _budget(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) ->
 
 
 def _wanted_tokens(reasoning: ReasoningSettings, room: ThinkingLimits) -> int | None:
-    """The caller's number, or its effort's share; the middle where it only wants some."""
+    """The caller's budget, or the share of its effort; that of `medium` where it only turned reasoning on."""
     if reasoning.budget_tokens is not None:
         return reasoning.budget_tokens
     effort = reasoning.effort or ("medium" if reasoning.enabled else "")
@@ -66,7 +67,7 @@ def _adaptive(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) 
 
 
 def _effort(reasoning: ReasoningSettings, room: ThinkingLimits, is_off: bool) -> Document | None:
-    """The effort by its name, or the one whose share is nearest to the budget."""
+    """The effort that was asked for, or the one whose share is nearest to the budget."""
     effort = _WIRE_EFFORTS.get(reasoning.effort, "")
     if not reasoning.effort and reasoning.budget_tokens is not None:
         nearest = nearest_effort(reasoning.budget_tokens, max(room.output_tokens, 1), MESSAGES_EFFORTS)

@@ -1,4 +1,4 @@
-"""Why a model stopped, in Anthropic's words."""
+"""The reasons why a model stopped, in Anthropic's words."""
 
 from route.dialects.neutral import Stop
 
@@ -15,9 +15,10 @@ _STOPS = {word: stop for stop, word in _WORDS.items()}
 
 
 def read(word: str) -> Stop | str:
-    """A word that is not known here passes as it came."""
+    """The neutral stop for a word of Anthropic's; an unknown word stays as it is."""
     return _STOPS.get(word, word)
 
 
 def write(stop: Stop | str) -> str:
+    """Anthropic's word for a neutral stop; an unknown word stays as it is."""
     return _WORDS[stop] if isinstance(stop, Stop) else stop

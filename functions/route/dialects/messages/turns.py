@@ -1,8 +1,8 @@
-"""From neutral turns to Anthropic's `system` and `messages`, by the rules that Anthropic holds them to.
+"""Writes neutral turns as Anthropic's `system` and `messages`, by Anthropic's rules.
 
-Turns of the system go before all others. Neighbours of one side become one message, so that the sides take
-turns. Each call is answered in the message after it, results first. No text is blank, none that the assistant
-would go on with ends in a blank, and the user speaks first.
+The system's turns go into `system`. Neighbouring turns of one side become one message, so that the sides
+alternate, and the user comes first. The results of calls stand first in the message after the calls. No text is
+blank, and a last text of the assistant, which the model would continue, does not end in a blank.
 """
 
 from collections import defaultdict, deque
@@ -30,7 +30,7 @@ from route.dialects.neutral import (
 )
 
 NOTHING_SAID = "."
-"""What the user says where the history begins with the assistant, or with nothing but a system prompt."""
+"""The user's text where the history begins with the assistant or has only a system prompt."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _UnansweredCall:
-    """A call that has no result yet. `message`: the number of the message that it stands in."""
+    """A call without a result so far. `message`: the number of the message in which it stands."""
 
     wire_id: str
     message: int
@@ -54,12 +54,12 @@ class _UnansweredCall:
 
 
 class MessageWriting:
-    """Takes a request's turns in order."""
+    """Writes a request's turns, which it takes in order."""
 
     def __init__(self, target: Target, report: Report, marks: CacheMarks) -> None:
         self.system: list[Document] = []
         self.called: dict[str, None] = {}
-        """The names of all tools that were called, as they are on the wire."""
+        """The names on the wire of all tools that the history calls."""
         self._target, self._report, self._marks = target, report, marks
         self._messages: list[_Message] = []
         self._ids = UniqueIds()
@@ -75,7 +75,7 @@ class MessageWriting:
                 self._user(part)
 
     def messages(self) -> list[Document]:
-        """All of them, once every turn has been added."""
+        """All messages, once every turn has been added."""
         for call in (call for calls in self._open.values() for call in calls):
             self._report.refuse(call.at)
         if not self._messages and not self.system:
@@ -89,8 +89,10 @@ class MessageWriting:
 
     @property
     def allows_budget(self) -> bool:
-        """Whether Anthropic lets a model think that has a budget: it must have thought before each call of the
-        loop that it is in, and cannot go on with what was put into its mouth.
+        """Whether Anthropic accepts a reasoning budget after this history.
+
+        The model must have reasoned before each call of the current tool loop, and the last message must not be
+        one of the assistant, which the model would have to continue.
         """
         if self._messages and self._messages[-1].role == "assistant":
             return False
@@ -102,7 +104,7 @@ class MessageWriting:
         self._of(role).blocks.append(self._marks.put(block, part.cache, part.at))
 
     def _of(self, role: str) -> _Message:
-        """The message in which this side is speaking now."""
+        """The current message of a role: the last one, or a new one where the last is the other side's."""
         if not self._messages or self._messages[-1].role != role:
             self._messages.append(_Message(role))
         return self._messages[-1]
@@ -115,7 +117,7 @@ class MessageWriting:
         return [self._marks.put(block, part.cache, part.at)] if block else []
 
     def _said(self, part: Part, text: str) -> Document | None:
-        """A text as a block: none where it is blank."""
+        """A text as a block; None where it is blank."""
         if text.strip():
             return _text(text)
         self._marks.lose(part.cache, part.at)
@@ -128,7 +130,7 @@ class MessageWriting:
             self._put("user", block, part)
 
     def _shown(self, part: Part) -> Document | None:
-        """What the user or a tool shows to the model."""
+        """A part that the user or a tool shows to the model, as a block; None where it is reported instead."""
         match part:
             case Text() | Refusal():
                 return self._said(part, part.text)
@@ -173,7 +175,7 @@ class MessageWriting:
         self._open[part.id].append(_UnansweredCall(wire_id, len(self._messages) - 1, part.at))
 
     def _result(self, part: ToolResult) -> None:
-        """Goes into the message after its call, wherever it stood. One without a call is refused by Anthropic."""
+        """Writes a result into the message after its call, wherever it stood. Without a call it is refused."""
         calls = self._open[part.call_id]
         if not calls:
             self._report.refuse(part.path)
@@ -185,9 +187,9 @@ class MessageWriting:
         content = [one for one in shown if one]
         block: Document = {"type": "tool_result", "tool_use_id": call.wire_id, "content": content}
         if part.is_error:
-            # An error must say something.
+            # The content of an error must not be empty.
             block |= {"is_error": True, "content": content or [_text("Error")]}
-        # Anthropic takes no marks inside of a result, and one on it covers the same.
+        # Anthropic takes no marks inside a result; a mark on the result covers the same content.
         inside = [inner for inner in part.parts if inner.cache]
         lifted = inside.pop() if inside and not part.cache else part
         for inner in inside:

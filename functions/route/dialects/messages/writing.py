@@ -1,4 +1,4 @@
-"""From the neutral form to the body of a request for Anthropic's messages."""
+"""Writes a neutral request as a request for Anthropic's messages."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _FREE = {"type": "object", "properties": {FREE_INPUT: {"type": "string"}}, "requ
 
 
 class _RemainingOptions:
-    """A request's settings. What is not taken counts as dropped, or as refused where it matters."""
+    """A request's settings that are still unwritten. Those never taken are reported as dropped or refused."""
 
     def __init__(self, request: NeutralRequest, report: Report) -> None:
         self._left = dict(request.options)
@@ -34,7 +34,7 @@ class _RemainingOptions:
         return None if option is None else option.value
 
     def lose(self, *names: str) -> None:
-        """Drops those that were not taken."""
+        """Reports these settings as dropped, where they are set."""
         for name in names:
             if option := self.take(name):
                 self._report.drop(option.at)
@@ -48,7 +48,7 @@ class _RemainingOptions:
 
 
 def write_request(request: NeutralRequest, target: Target, report: Report) -> Document:
-    """What cannot be said goes into the report; the body is one that Anthropic takes all the same."""
+    """A body that Anthropic accepts; whatever it cannot hold goes into the report."""
     marks = CacheMarks(report, are_taken=target.cache_control is not False)
     options = _RemainingOptions(request, report)
     history = MessageWriting(target, report, marks)
@@ -89,7 +89,7 @@ def _max_tokens(option: Option | None, target: Target, report: Report) -> int:
 def _thinking(
     option: Option | None, target: Target, report: Report, room: reasoning.ThinkingLimits, *, is_forced: bool
 ) -> Document:
-    """A model that thinks cannot be forced to call a tool, and who forces it waits for the call."""
+    """The reasoning fields: none beside a forced call, since Anthropic does not take both together."""
     if option is None:
         return {}
     written = reasoning.write(option.value, target.thinking, room)
@@ -105,7 +105,7 @@ def _is_forced(request: NeutralRequest) -> bool:
 
 
 def _tools(request: NeutralRequest, history: MessageWriting, report: Report, marks: CacheMarks) -> Document:
-    """Tools that were called and are there no more are declared all the same, and may not be called."""
+    """The tools. Without any, the tools that the history calls are declared but must not be called again."""
     for hosted in request.hosted_tools:
         (report.drop if request.tools else report.refuse)(hosted.at)
     tools: dict[str, Document] = {}
@@ -124,7 +124,7 @@ def _tools(request: NeutralRequest, history: MessageWriting, report: Report, mar
 def _tool(tool: Tool, report: Report) -> Document:
     name = tool_name(tool.namespace, tool.name)
     if not tool.namespace and name != tool.name:
-        # The caller would not know the call of a tool by another name.
+        # The caller would not recognise a call under the changed name.
         report.refuse(f"{tool.at}.name")
     written: Document = {"name": name}
     if tool.description:
@@ -135,7 +135,7 @@ def _tool(tool: Tool, report: Report) -> Document:
 
 
 def _tool_choice(request: NeutralRequest, options: _RemainingOptions, report: Report) -> Document:
-    """Without tools Anthropic takes no choice."""
+    """The choice among the tools, which Anthropic takes only together with tools."""
     option, parallel = options.take("tool_choice"), options.take("parallel_tool_calls")
     choice: ToolChoice = option.value if option else ToolChoice("auto")
     is_forced = choice.mode in ("required", "named")
@@ -156,7 +156,7 @@ def _tool_choice(request: NeutralRequest, options: _RemainingOptions, report: Re
 
 
 def _sampling(options: _RemainingOptions, target: Target, report: Report, *, is_thinking: bool) -> Document:
-    """Anthropic takes one of temperature and top_p; with thinking no more than a top_p near 1."""
+    """Temperature or top_p, since Anthropic takes only one of them; with thinking only a top_p near 1."""
     if target.sampling is False:
         options.lose("temperature", "top_p", "top_k")
         return {}
@@ -196,7 +196,7 @@ def _user(option: Option | None, report: Report) -> Document:
 
 
 def _format(option: Option | None, target: Target, report: Report) -> Document | None:
-    """A schema alone: Anthropic knows no JSON without one, and no name of one."""
+    """Structured output by a schema; Anthropic has no JSON output without one, and no name for it."""
     if option is None:
         return None
     wanted: Format = option.value

@@ -1,4 +1,4 @@
-"""OpenAI's responses: as they pass by, and to and from the neutral form."""
+"""OpenAI's responses: how they pass, and how they are translated to and from the neutral form."""
 
 from route.dialects.responses.native import RESPONSES
 

@@ -1,4 +1,4 @@
-"""From an answer on the wire to events: a whole response, or the stream of one."""
+"""Reads an answer of OpenAI's responses, whole or as a stream, as neutral events."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _STREAMED: Mapping[str, tuple[BlockKind, str]] = {
     "response.function_call_arguments.delta": (BlockKind.TOOL_CALL, ""),
     "response.custom_tool_call_input.delta": (BlockKind.TOOL_CALL, ""),
 }
-"""What a delta is more of, and which field says of which part of the item."""
+"""By the kind of a delta: the kind of block that it continues, and the field with the index of its part."""
 _CALL_FIELDS = ("type", "id", "call_id", "name", "namespace", "status", "arguments", "input")
 _INPUT_DETAILS = ("cached_tokens", "cache_write_tokens")
 _OUTPUT_DETAILS = ("reasoning_tokens",)
@@ -48,10 +48,10 @@ _KNOWN = frozenset(ECHOED) - {"service_tier"} | {
     *("id", "object", "created_at", "completed_at", "status", "error", "incomplete_details", "model", "output"),
     *("usage", "store", "text", "prompt_cache_retention", "prompt_cache_options"),
 }
-"""Of a response: what is read here, and what only says again what was asked."""
+"""The fields of a response that are read here or only repeat the request."""
 
 _Key = tuple[int, BlockKind, int]
-"""An item's number, what is said, and the part's place; reasoning and calls are one part each."""
+"""An item's number, the kind of block, and the part's index; reasoning and calls have a single part."""
 
 
 @dataclass(slots=True)
@@ -64,9 +64,9 @@ class _OpenBlock:
 
 
 class ResponsesReading(AnswerReading):
-    """Blocks open with the first that is said of them, so that none is there that says nothing.
+    """Reads one answer. A block opens with its first content, so that there are no empty blocks.
 
-    What an item holds when it ends is the measure: whatever its deltas have left out is made up for.
+    The finished item decides what its content is: whatever the deltas left out is added at its end.
     """
 
     def __init__(self, report: Report) -> None:
@@ -103,7 +103,7 @@ class ResponsesReading(AnswerReading):
         return ()
 
     def _item_at(self, place: object, *, is_new: bool) -> int:
-        """Items are counted as they are added, since some servers give all of them the same place."""
+        """An item's number. Items are counted as they are added, since some servers give all the same index."""
         said = index_of(place)
         if is_new or said not in self._items:
             self._items[said] = self._seen
@@ -127,7 +127,7 @@ class ResponsesReading(AnswerReading):
             raise BadAnswer("the stream has arguments of a call that it has not named")
         events, block = self._block((number, of, part if of in _PLACED else 0))
         if of is BlockKind.THINKING:
-            # A summary is about the reasoning that it stands beside: whichever is said first is the one told.
+            # A summary repeats the reasoning beside it, so that only the one which comes first is kept.
             block.source = block.source or kind
             if block.source != kind:
                 self.report.drop("output[].content" if "summary" in block.source else "output[].summary")
@@ -137,7 +137,7 @@ class ResponsesReading(AnswerReading):
         return [*events, *_more(block, said), *_logprobs(block, document.get("logprobs"))]
 
     def _block(self, key: _Key, **call: Any) -> tuple[list[AnswerEvent], _OpenBlock]:
-        """The block of a part, and its beginning if it has not begun."""
+        """The block of a part, and the event that opens it where it is new."""
         if key in self._blocks:
             return [], self._blocks[key]
         block = self._blocks[key] = _OpenBlock(len(self._blocks))
@@ -158,7 +158,7 @@ class ResponsesReading(AnswerReading):
         return events
 
     def _item(self, number: int, item: Mapping[str, Any]) -> list[AnswerEvent]:
-        """An item that has ended: what has not been said of it, and the end of its blocks."""
+        """Events of an item that has ended: the content that deltas left out, and the end of its blocks."""
         if number in self._ended:
             return []
         self._ended.add(number)
@@ -193,7 +193,7 @@ class ResponsesReading(AnswerReading):
             opened, block = self._block((number, kind, place))
             events += [*opened, *_rest(block, said)]
             if not block.logprobs:
-                # A part that ends has those of all its deltas again.
+                # The finished part repeats those of its deltas.
                 events += _logprobs(block, part.get("logprobs"))
         return events
 
@@ -220,11 +220,11 @@ class ResponsesReading(AnswerReading):
         items = maps(response.get("output"))
         events: list[AnswerEvent] = []
         if not self._seen or self._seen == len(items):
-            # What was not streamed to its end stands here; of a whole answer that is everything.
+            # Items that were not streamed to their end stand here; in a whole answer these are all items.
             for number, item in enumerate(items):
                 events += self._item(number, item)
         else:
-            # The places of these say nothing of those that were streamed, but their ids do.
+            # Here only the ids tell which of these items were streamed.
             for item in items if self._ids else []:
                 events += self._item(self._ids.get(text(item.get("id")), self._seen), item)
                 self._seen += text(item.get("id")) not in self._ids
@@ -254,7 +254,7 @@ def _more(block: _OpenBlock, said: str) -> list[AnswerEvent]:
 
 
 def _rest(block: _OpenBlock, whole: str) -> list[AnswerEvent]:
-    """What the deltas have not said of a text."""
+    """The rest of a text that the deltas left out."""
     return _more(block, whole[block.chars :])
 
 
@@ -272,7 +272,7 @@ def _spoken(said: object) -> list[Mapping[str, Any]]:
 
 
 def _token(token: Mapping[str, Any]) -> Document:
-    """As chat completions have it, where the bytes are always said."""
+    """A token in the form of chat completions, where the bytes are required."""
     said, spelt = text(token.get("token")), token.get("bytes")
     spelt = spelt if isinstance(spelt, list) else list(said.encode("utf-8", "surrogatepass"))
     return {"token": said, "logprob": token["logprob"], "bytes": spelt}

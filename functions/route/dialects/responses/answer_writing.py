@@ -1,7 +1,7 @@
-"""From events to an answer on the wire: a whole response, or the stream of one.
+"""Writes neutral events as an answer of OpenAI's responses, whole or as a stream.
 
-A stream says everything three times: as deltas, when a part or an item ends, and in the event that ends it all.
-Both kinds of answer are built by the same steps; a whole one is what the last event would have said.
+A stream holds all content three times: in deltas, at the end of each part and item, and in its last event. Both
+forms are built by the same steps; a whole answer is the response that the last event would hold.
 """
 
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ _CUT_SHORT = {
     "max_messages": "max_messages",
     "steered": "steered",
 }
-"""Why an answer is incomplete. Any other stop ends one that is complete."""
+"""The reasons for which an answer is incomplete. After any other stop it is complete."""
 _SAID = (Stop.END, Stop.TOOL_CALLS, *_CUT_SHORT)
-"""The stops that this dialect has a way to say."""
+"""The stops that this dialect can express."""
 
 
 class ResponsesWriting(AnswerWriting):
-    """An item stays open until the next one begins or all is finished, so that it can be said to be incomplete."""
+    """Writes one answer. An item stays open until the next begins, so that it can still end as incomplete."""
 
     def __init__(self, asked: AnswerContext, report: Report) -> None:
         super().__init__(asked, report)
@@ -137,7 +137,7 @@ class ResponsesWriting(AnswerWriting):
         self._item = CallItem(self._emit, item_id, place, call, wrapped=call.free and not event.free)
 
     def _next(self, prefix: str) -> tuple[str, int]:
-        """The id and the place of the next item."""
+        """The id and the index of the next item."""
         place = len(self._output)
         return derived(prefix, self._id, place), place
 

@@ -1,4 +1,4 @@
-"""Reading the `input` of a request: its items as turns."""
+"""Reads the items in the `input` of a request as turns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ _OWN_WORDS = ("type", "id", "status", "role", "content")
 
 
 def read_input(body: Fields) -> list[Turn]:
-    """All turns that the input says; what an assistant said in one go is one turn."""
+    """The turns of the input. Consecutive items of the assistant become one turn. Raises BadRequest."""
     asked = body.take("input")
     if isinstance(asked, str):
         return [Turn("user", (Text(text=asked, at="input"),), "input")]
@@ -45,7 +45,7 @@ def read_input(body: Fields) -> list[Turn]:
     said: list[Turn] = []
     for item in asked:
         if is_reference_to_ours(item):
-            # Whoever sends no more of it than its id loses the reasoning, and can go on with the conversation.
+            # The caller sends only the id of reasoning that nobody keeps; the conversation goes on without it.
             body.report.drop(f"{_AT}.item_reference")
             continue
         said += _turns(Fields(item, body.report, _AT))
@@ -58,7 +58,7 @@ def _turns(item: Fields) -> list[Turn]:
         kind = "message" if "role" in item else "item_reference"
     read = _ITEMS.get(kind) if isinstance(kind, str) else None
     if read is None:
-        # It has happened in the conversation, and nothing else can say so.
+        # It is part of the conversation, and no other form can express it.
         _refuse(item, _AT, kind)
         return []
     return [turn for turn in read(item) if turn.parts or turn.role != "assistant"]
@@ -77,7 +77,7 @@ def _message(item: Fields) -> list[Turn]:
 def _reasoning(item: Fields) -> list[Turn]:
     summary, content = (_texts(item, name) for name in ("summary", "content"))
     if summary and content:
-        # The one is about the other, and it is the summary that callers are meant to keep.
+        # The summary repeats the content, and it is what callers are meant to keep.
         item.report.drop(item.at("content"))
     seal = unpack(item.text("encrypted_content"))
     item.ignore(*_OWN_WORDS)
@@ -123,7 +123,7 @@ def _dumped(arguments: dict[str, Any]) -> str:
 
 
 def _result(item: Fields, *, free: bool) -> list[Turn]:
-    # Which tool it is stands in the call.
+    # The name of the tool stands in the call.
     item.ignore("id", "status", "name", "namespace")
     call_id = item.take("call_id", str)
     if call_id is None:
@@ -143,7 +143,7 @@ _ITEMS: dict[str, Callable[[Fields], list[Turn]]] = {
 
 
 def read_content(item: Fields, name: str) -> tuple[Part, ...]:
-    """A text, or a list of parts."""
+    """The parts of a field that holds a text or a list of parts."""
     at = item.at(name)
     said = item.take(name)
     if isinstance(said, str):
@@ -211,7 +211,7 @@ def _file(part: Fields) -> Part:
 
 
 def _data_url(said: str) -> tuple[str, str, str]:
-    """Media type and base64 data of a data URL; of anything else neither, and itself."""
+    """`(media type, base64, "")` of a base64 data URL; `("", "", text)` of any other text."""
     found = read_data_url(said)
     return (found.media_type, found.data, "") if found is not None and found.is_base64 else ("", "", said)
 
@@ -236,7 +236,7 @@ _PARTS: dict[str, Callable[[Fields], Part]] = {
 
 
 def _refuse(fields: Fields, at: str, kind: object) -> None:
-    """A piece of the conversation of a kind that only this dialect has. Its own fields go with it."""
+    """Refuses an item or part of a kind that only this dialect has, with all its fields."""
     report: Report = fields.report
     fields.rest()
     report.refuse(f"{at}.{kind}" if isinstance(kind, str) else f"{at}.type")

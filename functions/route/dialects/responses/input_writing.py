@@ -1,4 +1,4 @@
-"""Writing the turns of a conversation as the `input` of a request."""
+"""Writes the turns of a conversation as the `input` of a request."""
 
 from collections.abc import Callable
 
@@ -21,23 +21,24 @@ from route.dialects.neutral import (
 )
 
 _OWN_FILE = "file-"
-"""With what the ids of the files begin that are kept by providers of this dialect."""
+"""The beginning of file ids that providers of this dialect give out."""
 _ERROR = "Error"
 MAX_CALL_ID = 64
 MAX_TOOL_NAME = 128
 
 
 def tool_name(name: str) -> str:
+    """A tool's name as this dialect allows it."""
     return wire_name("", name, MAX_TOOL_NAME)
 
 
 def _call_id(call_id: str) -> str:
-    """Ids are the caller's, but for their length."""
+    """The caller's id of a call, unless it is too long or empty."""
     return call_id if 0 < len(call_id) <= MAX_CALL_ID else wire_name("", call_id, MAX_CALL_ID)
 
 
 def write_turns(request: NeutralRequest, target: Target, report: Report) -> tuple[Document, list[Document]]:
-    """What says the system prompt, and the items."""
+    """The field that holds the system prompt, where it can be one, and the items of the input."""
     turns = list(request.turns)
     head: Document = {}
     if len(turns) > 1 and (text := _instructions(turns[0], report)) is not None:
@@ -49,7 +50,7 @@ def write_turns(request: NeutralRequest, target: Target, report: Report) -> tupl
 
 
 def _instructions(turn: Turn, report: Report) -> str | None:
-    """The system prompt, if it is one text."""
+    """The system prompt, where it is a single text; else None."""
     if turn.role != "system" or len(turn.parts) != 1:
         return None
     part = turn.parts[0]
@@ -69,7 +70,7 @@ class _ItemWriting:
         self._target, self._report, self._free = target, report, free
 
     def turn(self, turn: Turn) -> list[Document]:
-        """One turn's items: its texts and images in messages, and between them what is an item of its own."""
+        """The items of a turn: texts and images in messages, and between them calls, results and reasoning."""
         items: list[Document] = []
         content: list[Document] = []
 
@@ -129,7 +130,7 @@ class _ItemWriting:
         return []
 
     def thinking(self, part: Thinking) -> Document | None:
-        """The provider knows its own reasoning by its seal, and has no use for any other."""
+        """Reasoning with OpenAI's seal. With another seal it is refused, without any it is dropped."""
         if part.signature or part.redacted:
             self._report.refuse(part.path)
             return None
@@ -166,7 +167,7 @@ _ITEM: dict[type[Part], Callable[[_ItemWriting, Part], Document | None]] = {
     ToolCall: _ItemWriting.call,  # type: ignore[dict-item]
     ToolResult: _ItemWriting.result,  # type: ignore[dict-item]
 }
-"""Parts that are no part of a message."""
+"""The parts that become items of their own instead of content of a message."""
 
 
 def _text(text: str, kind: str) -> Document:
@@ -178,7 +179,7 @@ def _is_error(content: list[Document]) -> bool:
 
 
 def _as_error(content: list[Document]) -> list[Document]:
-    """The word goes before the first text; there is no other place for it."""
+    """The content of a result marked as an error by its first word, since there is no field for it."""
     if content and content[0]["type"] == "input_text":
         return [_text(f"{_ERROR}: {content[0]['text']}", "input_text"), *content[1:]]
     return [_text(_ERROR, "input_text"), *content]

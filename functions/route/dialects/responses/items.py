@@ -1,4 +1,4 @@
-"""The items of an answer as they are built, each saying its own events on the way."""
+"""Builds the items of an answer; each item emits its own events of the stream."""
 
 import json
 from abc import ABC, abstractmethod
@@ -11,13 +11,13 @@ from route.dialects.responses.seals import Seal, pack
 
 
 class EmitEvent(Protocol):
-    """Says an event of a kind, with these fields and its number."""
+    """Emits an event of a kind with these fields, and numbers it."""
 
     def __call__(self, kind: str, **fields: Any) -> None: ...
 
 
 class OutputItem(ABC):
-    """One item of the output, at its place. It begins when it is made, and ends once."""
+    """An item of the output at its index. It begins when it is created, and ends once."""
 
     def __init__(self, emit: EmitEvent, item_id: str, place: int) -> None:
         self._emit, self._id, self._place = emit, item_id, place
@@ -26,16 +26,18 @@ class OutputItem(ABC):
 
     @abstractmethod
     def document(self, status: str) -> Document:
-        """The item as far as it has come."""
+        """The item as it is on the wire, with the content so far."""
 
     @abstractmethod
-    def delta(self, said: str) -> None: ...
+    def delta(self, said: str) -> None:
+        """Adds content."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Says what comes before the end of the item."""
+        """Emits the events that must come before the end of the item."""
 
     def end(self, status: str) -> Document:
+        """Ends the item; returns it with its status."""
         self.finish()
         document = self.document(status)
         self._emit("response.output_item.done", output_index=self._place, item=document)
@@ -50,7 +52,7 @@ class OutputItem(ABC):
 
 
 class MessageItem(OutputItem):
-    """What is said to the caller. Text and refusals that follow each other are the parts of one message.
+    """A message to the caller. Consecutive texts and refusals are the parts of one message.
 
     `holds`: a delta waits for the log probabilities of its tokens, which come after it.
     """
@@ -67,7 +69,7 @@ class MessageItem(OutputItem):
         return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": parts}
 
     def begin(self, kind: BlockKind) -> None:
-        """The next part."""
+        """Begins the next part."""
         self.finish()
         text: Document = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         self._part = text if kind is BlockKind.TEXT else {"type": "refusal", "refusal": ""}
@@ -116,7 +118,7 @@ class MessageItem(OutputItem):
 
 
 class ReasoningItem(OutputItem):
-    """What the model thought, as its summary, and the seal by which its provider knows it again."""
+    """The model's reasoning as a summary, with the seal by which its provider accepts it back."""
 
     def __init__(self, emit: EmitEvent, item_id: str, place: int) -> None:
         self._seal: Seal | None = None
@@ -144,7 +146,7 @@ class ReasoningItem(OutputItem):
         )
 
     def finish(self) -> None:
-        # Also without a seal: that the item is none of the vendor's own must be seen when it is sent back.
+        # Also without a seal: when the caller sends the item back, it must be known that OpenAI never had it.
         self._seal = self._seal or Seal()
         for part in self._summary():
             self._of_summary("response.reasoning_summary_text.done", text=part["text"])
@@ -155,7 +157,7 @@ class ReasoningItem(OutputItem):
 
 
 class CallItem(OutputItem):
-    """A call of a tool. `wrapped`: the free text that the tool takes comes as the one field of an object."""
+    """A call of a tool. `wrapped`: its free text arrives as the only field of a JSON object."""
 
     def __init__(self, emit: EmitEvent, item_id: str, place: int, call: Opened, *, wrapped: bool) -> None:
         self._call, self._wrapped = call, wrapped
@@ -178,7 +180,7 @@ class CallItem(OutputItem):
             wrapped, self._said, self._wrapped = self._whole, [], False
             self.delta(unwrapped(wrapped))
         elif not self._call.free and not self._whole.strip():
-            # Callers parse it, and no arguments are an empty object to everybody.
+            # Callers parse the arguments, and an empty text is no JSON.
             self.delta("{}")
         name = "input" if self._call.free else "arguments"
         self._event("done", **{name: self._whole})
@@ -189,7 +191,7 @@ class CallItem(OutputItem):
 
 
 def unwrapped(arguments: str) -> str:
-    """The text in `{"input": text}`; of anything else, all of it."""
+    """The free text in `{"input": text}`; any other arguments as they are."""
     try:
         said = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""A damaged stream of Responses, mended before anybody sees it.
+"""Mends streams of OpenAI's responses that lack events.
 
-The vendor's helper takes nothing before `response.created`, and no text of an item or a part that it was not
-told of. What has been left out is put back in where the events that did come say all that it takes.
+The vendor's helper accepts nothing before `response.created`, and no text of an item or part that was not added
+before. A missing event is inserted where the events that did come hold all that it needs.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _PARTS: Mapping[str, Document] = {
 
 
 class StreamMending:
-    """Says what must go before an event. Stateful: one for each stream. `mended`: what it has had to put in."""
+    """Inserts missing events. It has state: each stream needs a new one. `mended`: what was inserted."""
 
     def __init__(self) -> None:
         self.mended: set[str] = set()
@@ -31,10 +31,11 @@ class StreamMending:
 
     @property
     def has_ended_items(self) -> bool:
+        """Whether an item has been streamed to its end."""
         return bool(self._ended)
 
     def before(self, kind: str, document: Document) -> bytes:
-        """Events that are missing before this one. Raises BadAnswer where nothing could stand in for them."""
+        """The events that are missing before this one. Raises BadAnswer where they cannot be made."""
         if not self._created and kind.startswith("response."):
             self._created = True
             return self._creation(kind, document)
@@ -54,7 +55,7 @@ class StreamMending:
         return b""
 
     def whole(self, document: Document) -> bytes | None:
-        """The data of the last event with all items that have ended, where it says that there are none."""
+        """The data of the last event with all finished items, where it came without any; else None."""
         response = mapping(document.get("response"))
         if response.get("output") or not self._ended:
             return None
@@ -90,6 +91,6 @@ class StreamMending:
 
 
 def _event(kind: str, beside: Document, fields: Mapping[str, Any]) -> bytes:
-    """An event that stands in, with the number of the one before which it stands, since none is free."""
+    """An inserted event. It repeats the sequence number of the event after it, since no number is free."""
     number = beside.get("sequence_number")
     return encode(encoded({"type": kind, "sequence_number": number, **fields}), kind)

@@ -1,4 +1,4 @@
-"""OpenAI's responses."""
+"""OpenAI's responses, as they pass between a caller and a provider that both speak them."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -38,12 +38,12 @@ _CALLS = ("function_call", "custom_tool_call")
 _OWN_TOOLS = ("function", "custom", "namespace")
 _SESSION_NAMES = ("session_id", "session-id", "thread_id", "thread-id")
 _LAST = 2**31 - 2
-"""Where in a stream its error stands: nobody knows how many events came before it."""
+"""The sequence number of an error in a stream, larger than that of any event before it."""
 _SAID = ("text", "refusal", "arguments", "input", "delta")
 
 
 class ResponsesStream(StreamReader):
-    """`response.created`, items with parts and deltas, and in the event that ends it the whole response again."""
+    """A stream: `response.created`, items with parts and deltas, and a last event with the whole response."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ResponsesStream(StreamReader):
         event = self._mended(kind, document, event)
         if kind in _TERMINAL:
             self.done = True
-            # Some have said something in pieces, and then that it was nothing: SDKs believe the last word.
+            # Some servers stream content and then end with an empty response, which is what SDKs would keep.
             has_output = bool(response.get("output")) or self._mending.has_ended_items
             self._whole = bool(response) and (has_output or not self.output_chars or kind != _TERMINAL[0])
             return Place.TAIL, self._with_output(event, document)
@@ -71,7 +71,7 @@ class ResponsesStream(StreamReader):
         self.output_chars += len(delta)
         if kind == "response.output_item.added":
             self.tool_calls += item.get("type") in _CALLS
-            # An empty message promises nothing yet; a tool's name or reasoning is content.
+            # An empty message is no content yet; a tool's name and reasoning are.
             return (Place.HEAD if item.get("type") == "message" else Place.CONTENT), event
         said = delta or (kind.endswith(".done") and _chars(item or mapping(document.get("part")) or document))
         return (Place.CONTENT if said else Place.HEAD), event
@@ -105,7 +105,7 @@ class ResponsesStream(StreamReader):
 
 
 def _with_receipt(event: Event, receipt: Document) -> Event:
-    """The receipt goes into the response inside the event: SDKs keep what stands there, and hand it on alone."""
+    """The event with the receipt inside its response, which is all that SDKs keep of the event."""
     data = (event.data or b"{}").replace(b"\n", b" ")
     line = data.decode("utf-8-sig", "surrogatepass")
     span = span_of(line, "response")
@@ -120,7 +120,7 @@ def _with_receipt(event: Event, receipt: Document) -> Event:
 
 
 def _error(said: object) -> Document:
-    """What a provider says of its failure, in the envelope of an error that comes instead of an answer."""
+    """A failure inside an answer, in the envelope of an error that comes instead of an answer."""
     error = mapping(said)
     code = text(error.get("code")) or None
     kind = text(error.get("type"))
@@ -131,14 +131,14 @@ def _error(said: object) -> Document:
 
 
 def _is_about_the_request(code: str) -> bool:
-    """Of the codes of a response's error, those that another provider would have to say as well."""
+    """Whether an error code is about the request, so that another provider would refuse it too."""
     return code.endswith("_policy") or code.startswith(
         ("invalid_", "image_", "unsupported_", "empty_image", "context_length", "misalignment_policy", "failed_to")
     )
 
 
 def _chars(document: Mapping[str, Any]) -> int:
-    """How much output an item, a part, or an event that ends one holds."""
+    """How many characters of output an item, a part, or an event that ends one holds."""
     parts = [*maps(document.get("content")), *maps(document.get("summary"))]
     return sum(len(text(held.get(name))) for held in (document, *parts) for name in _SAID)
 
@@ -163,7 +163,7 @@ def _inspect(reader: Reader, document: Document) -> None:
 
 
 class ResponsesUnary(UnaryReader):
-    """A whole response. One that failed has its error inside, beside all else that a response has."""
+    """A whole response. A failed response holds its error beside all other fields."""
 
     def __init__(self) -> None:
         super().__init__(_inspect)
@@ -183,7 +183,7 @@ def _parts(body: Document) -> list[Mapping[str, Any]]:
 
 
 def _foreign(item: object) -> str:
-    """What is reasoning that we have written for a provider of another dialect, by its path; "" for all else."""
+    """The path of an item that is reasoning of another dialect's provider, written by this router; else ""."""
     said = mapping(item)
     if said.get("type") == "reasoning" and is_ours(said.get("encrypted_content")):
         return "input[].encrypted_content"
@@ -226,7 +226,7 @@ class Responses(Dialect):
         return sorted({_foreign(item) for item in items if _foreign(item)}) if isinstance(items, list) else ()
 
     def without_thinking(self, body: Document) -> tuple[Document, tuple[str, ...]]:
-        """A model without reasoning has none to encrypt, and refuses to."""
+        """Also removes the wish for encrypted reasoning, which a model without reasoning refuses."""
         body, asked = super().without_thinking(body)
         include = body.get("include")
         if not isinstance(include, list) or ENCRYPTED not in include:
@@ -245,10 +245,10 @@ class Responses(Dialect):
         return openai_errors.error_document(error)
 
     def error_event(self, error: ApiError, inference_id: str) -> bytes:
-        """Twice, since no event tells everybody.
+        """Tells the error in two events, since no single one reaches every client.
 
-        SDKs raise on an `error` inside any event, and their types have its fields beside it. Agents pass over
-        that event, and read the error of a response that failed.
+        SDKs raise on an `error` inside any event, and their types have its fields beside it. Agents ignore that
+        event, and read the error of a failed response.
         """
         said = self.error_document(error, inference_id)["error"]
         fields = {name: said[name] for name in ("code", "message", "param")}
@@ -259,7 +259,7 @@ class Responses(Dialect):
 
 
 _CODES = ("context_length_exceeded", "insufficient_quota", "invalid_prompt")
-"""Those by which agents tell what to do next, beside the vendor's own `rate_limit_exceeded` and `server_error`."""
+"""Codes by which agents decide what to do next, beside `rate_limit_exceeded` and `server_error`."""
 
 
 def _failed(said: Mapping[str, Any], status: int, inference_id: str) -> Document:

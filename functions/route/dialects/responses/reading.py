@@ -1,4 +1,4 @@
-"""From a body of `POST /v1/responses` to the neutral request."""
+"""Reads a request for OpenAI's responses into the neutral form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,13 @@ from route.errors import BadRequest
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 _STATES = ("previous_response_id", "conversation", "prompt")
-"""What the answer depends on and only the provider that keeps it knows."""
+"""Fields that refer to something on which the answer depends and which only one provider keeps."""
 _DEFAULTS: Mapping[str, object] = {"store": False, "background": False, "truncation": "disabled"}
-"""Said, and as it is with everybody who keeps nothing."""
+"""Fields with the value that describes every provider which keeps nothing."""
 
 
 def read_request(body: Document) -> NeutralRequest:
+    """The body of a request as a neutral request. Raises BadRequest."""
     report = Report()
     fields = Fields(body, report)
     fields.ignore("model", *OUR_FIELDS)
@@ -57,7 +58,7 @@ _PLAIN: Mapping[str, tuple[str, Any]] = {
     "service_tier": ("service_tier", str),
     "cache_key": ("prompt_cache_key", str),
 }
-"""Options that are one value: where each stands, and of which type it is."""
+"""Options that are a single value: the field of each, and its type."""
 
 
 def _instructions(fields: Fields) -> list[Turn]:
@@ -70,7 +71,7 @@ def _instructions(fields: Fields) -> list[Turn]:
 
 
 def _leave(fields: Fields) -> None:
-    """What is refused, or says only what is so anyway; all else that is left is reported as dropped."""
+    """Refuses or takes the last known fields; all others that are left are reported as dropped."""
     for name in _STATES:
         if fields.take(name) is not None:
             fields.report.refuse(name)
@@ -124,7 +125,7 @@ def _reasoning(fields: Fields) -> dict[str, Option]:
         said = asked.peek(name)
         shown = True if isinstance(said, str) and said else shown
         if said == "auto":
-            asked.ignore(name)  # how much of a summary can be said to nobody else
+            asked.ignore(name)  # no other dialect can express the length of a summary
     enabled = None if effort is None else effort != "none"
     if enabled is None and shown is None:
         return {}
@@ -143,7 +144,7 @@ def _logprobs(fields: Fields) -> dict[str, Option]:
 
 
 def _user(fields: Fields) -> dict[str, Option]:
-    """The end user, under today's name or the one before it."""
+    """The end user, under the present name of the field or its older one."""
     for at in ("safety_identifier", "user"):
         said = fields.text(at)
         if said:

@@ -1,4 +1,4 @@
-"""The response object of an answer that another dialect gave: what was asked once more, and what came of it."""
+"""Builds the response object of a translated answer, which repeats fields of the request."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,14 +30,14 @@ ECHOED: Mapping[str, tuple[type | tuple[type, ...], object]] = {
     "truncation": (str, "disabled"),
     "user": (str, None),
 }
-"""What a response says again of its request: of which type it must be, and what it is when nothing was said."""
+"""The fields of the request that a response repeats: the type of each, and its default."""
 
 _LIMITS = (MAX_NAME, 128)
-"""How long names may be on the wires that have no namespaces."""
+"""The lengths of names on the wires that have no namespaces."""
 
 
 def echo(body: Document) -> Document:
-    """The fields of a request as its response has them."""
+    """The fields of a request as its response repeats them."""
     said = {name: _known(body.get(name), *rule) for name, rule in ECHOED.items()}
     return said | {"store": False, "text": {"format": {"type": "text"}} | dict(mapping(body.get("text")))}
 
@@ -48,20 +48,20 @@ def _known(value: object, kind: type | tuple[type, ...], otherwise: object) -> o
 
 
 def derived(prefix: str, *of: object) -> str:
-    """An id that is the same whenever it is made of the same."""
+    """An id that is derived from values, so that the same values give the same id."""
     source = "\0".join(str(one) for one in of).encode("utf-8", "surrogatepass")
     return f"{prefix}_{sha256(source).hexdigest()[:40]}"
 
 
 def response_id(said: str, asked: AnswerContext) -> str:
-    """The answer's own id where it is one of this dialect, or one made of it; of the request where it has none."""
+    """The answer's id if it is of this dialect; else one derived from it, or from the request if it is empty."""
     if said.startswith("resp_"):
         return said
     return derived("resp", said) if said else derived("resp", asked.created, dump(asked.body))
 
 
 def usage_document(usage: Usage) -> Document:
-    """With all counts, since the vendor's types require them."""
+    """Token counts with all fields, since the vendor's types require them."""
     written = usage.cache_write + usage.cache_write_1h
     return {
         "input_tokens": usage.prompt,
@@ -73,7 +73,7 @@ def usage_document(usage: Usage) -> Document:
 
 
 class CallerToolNames:
-    """The caller's own names for the tools that a model calls by the names of its wire."""
+    """Finds the caller's own names for tools that a model calls by their names on its wire."""
 
     def __init__(self, body: Document) -> None:
         self._known: dict[str, tuple[str, str, bool]] = {}
@@ -87,6 +87,6 @@ class CallerToolNames:
                     self._known.setdefault(wire_name(space, name, limit), known)
 
     def of(self, call: Opened) -> Opened:
-        """The call by its own name, in its namespace, and whether its tool takes free text."""
+        """The call under the caller's name and namespace, and with whether its tool takes free text."""
         space, name, free = self._known.get(wire_name(call.namespace, call.name), ("", "", False))
         return replace(call, namespace=space, name=name, free=free or call.free) if name else call

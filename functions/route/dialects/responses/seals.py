@@ -1,8 +1,8 @@
-"""Reasoning that OpenAI did not write, in the one field in which callers of Responses send reasoning back.
+"""Carries other providers' seals of reasoning in `encrypted_content`, which callers of Responses send back.
 
-A reasoning item's `encrypted_content` is opaque to callers. Ours begins with a marker, and holds what the
-provider that wrote the reasoning needs to know it again; of reasoning without a seal it holds nothing, and
-only says that no provider of this dialect has ever seen the item.
+The field is opaque to callers. The router's own values begin with a marker and hold the seal that the provider
+of the reasoning needs to accept it back. For reasoning without a seal they hold nothing, and the marker alone
+shows that no provider of this dialect has ever had the item.
 """
 
 import base64
@@ -13,12 +13,12 @@ from typing import Any
 
 MARKER = "warmroute:"
 ID_PREFIX = "rs_warmroute"
-"""How the ids of our own reasoning items begin. No provider keeps such an item, so none knows its id."""
+"""The beginning of the ids of the router's own reasoning items, which no provider keeps or knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """As in `neutral.Thinking`. Empty: none, or one that cannot be read."""
+    """A seal, with the fields of `neutral.Thinking`. All empty: there is none, or it cannot be read."""
 
     signature: str = ""
     redacted: str = ""
@@ -26,11 +26,12 @@ class Seal:
 
 
 def is_ours(content: object) -> bool:
+    """Whether an `encrypted_content` was written by this router."""
     return isinstance(content, str) and content.startswith(MARKER)
 
 
 def is_reference_to_ours(item: Mapping[str, Any]) -> bool:
-    """Whether an item stands for reasoning that we wrote: callers who take it for kept send its id alone."""
+    """Whether an item is a mere reference to the router's own reasoning, which some callers take for stored."""
     item_id = item.get("id")
     is_reference = item.get("type", "item_reference") == "item_reference" and "role" not in item
     return is_reference and isinstance(item_id, str) and item_id.startswith(f"{ID_PREFIX}_")

@@ -1,4 +1,4 @@
-"""Where a value stands inside the text of a JSON object, so that it can be changed without touching the rest."""
+"""Finds a value inside the text of a JSON object, so that it can be changed while the rest stays as it is."""
 
 import re
 from json import JSONDecoder
@@ -8,9 +8,9 @@ _DECODER = JSONDecoder()
 
 
 def span_of(text: str, name: str) -> tuple[int, int] | None:
-    """The place of a field's value in an object; None where it has no such field, or is too deep to be walked.
+    """Start and end of a field's value in an object; None where it has no such field or is nested too deep.
 
-    Of a name that is repeated the last counts, as it does for whoever parses the object.
+    Of a name that is repeated the last one counts, as it does for parsers.
     """
     try:
         return _walk(text, name)

@@ -1,4 +1,4 @@
-"""Reading the tools of a request, and which of them are to be called."""
+"""Reads the tools of a request and the choice among them."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from route.errors import BadRequest
 
 
 def read_tools(fields: Fields) -> tuple[list[Tool], list[HostedTool]]:
-    """The tools that the caller runs, those of namespaces among them, and those that the provider runs."""
+    """The tools that the caller runs, also those in namespaces, and the tools that the provider runs."""
     tools: list[Tool] = []
     hosted: list[HostedTool] = []
     for tool in fields.objects("tools"):
@@ -65,7 +65,7 @@ def _custom(fields: Fields, namespace: str) -> Tool:
     if isinstance(form, Mapping) and form.get("type") == "text":
         fields.ignore("format")
     elif isinstance(form, Mapping) and isinstance(form.get("definition"), str):
-        # It can be told to a model, though no longer be enforced: `format` stays, and so is reported.
+        # In the description a grammar is not enforced: so `format` stays and is reported.
         grammar = f"The input must follow this {form.get('syntax') or 'grammar'}:\n{form['definition']}"
         description = f"{description}\n\n{grammar}" if description else grammar
     return Tool(name=name, description=description, namespace=namespace, free=True, at=fields.path)
@@ -77,7 +77,7 @@ _Chosen = tuple[dict[str, Option], list[Tool], list[HostedTool]]
 
 
 def read_tool_choice(fields: Fields, tools: list[Tool], hosted: list[HostedTool]) -> _Chosen:
-    """The choice, and the tools that it leaves to choose from."""
+    """The choice, and the tools that it leaves to choose from. Raises BadRequest."""
     at = "tool_choice"
     said = fields.peek(at)
     if said in ("auto", "none", "required"):
@@ -103,7 +103,7 @@ def read_tool_choice(fields: Fields, tools: list[Tool], hosted: list[HostedTool]
 
 
 def _allowed(choice: Fields, tools: list[Tool], hosted: list[HostedTool]) -> tuple[list[Tool], list[HostedTool]]:
-    """Those of the tools that may be called. What may not be called needs no telling."""
+    """The tools that may be called; the others need not be declared."""
     allowed = choice.take("tools", list) or []
     pairs = {(str(one.get("type")), str(one.get("name"))) for one in allowed if isinstance(one, Mapping)}
     kinds = {kind for kind, _ in pairs}

@@ -1,4 +1,4 @@
-"""From the neutral request to a body of `POST /v1/responses`."""
+"""Writes a neutral request as a request for OpenAI's responses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from route.dialects.responses.input_writing import tool_name, write_turns
 from route.dialects.responses.reading import ENCRYPTED, LOGPROBS
 
 MIN_OUTPUT_TOKENS = 16
-"""The vendor takes no smaller limit."""
+"""The smallest limit that the vendor accepts."""
 _TIERS = ("auto", "default", "flex", "priority", "scale", "fast")
 _VERBOSITY = ("low", "medium", "high")
 _SAMPLING = ("temperature", "top_p")
 
 
 def write_request(request: NeutralRequest, target: Target, report: Report) -> Document:
-    """Nothing is kept by the provider: whoever asked in another dialect has no word for what it would keep."""
+    """The body for the target. The provider shall store nothing, since no other dialect can refer to it."""
     head, items = write_turns(request, target, report)
     body: Document = {"model": target.wire_model, **head, "input": items, "store": False}
     if request.stream:
@@ -36,7 +36,7 @@ def write_request(request: NeutralRequest, target: Target, report: Report) -> Do
 
 
 class _OptionWriting:
-    """Each option has one method or one place; what has neither is left out, and said to be."""
+    """Writes each option by the method of its name; an option without a method is reported as dropped."""
 
     def __init__(self, request: NeutralRequest, target: Target, report: Report) -> None:
         self.request, self.target, self.report = request, target, report
@@ -71,7 +71,7 @@ class _OptionWriting:
         return None if self.target.sampling is False else {"top_p": option.value}
 
     def stop(self, option: Option) -> Document:
-        """Without it the answer would go on."""
+        """Refuses stop sequences: without them the answer would go on."""
         if option.value:
             self.report.refuse(option.at)
         return {}
@@ -112,7 +112,7 @@ class _OptionWriting:
         return {"reasoning": said} if said else None
 
     def _effort_of(self, budget: int | None) -> str:
-        """The word for a number of tokens, by its share of all that may be said."""
+        """The effort for a budget, by its share of the output; "" without a budget."""
         if not budget:
             return ""
         asked = self.request.value("max_output_tokens")
@@ -149,11 +149,11 @@ class _OptionWriting:
 _WRITTEN: Mapping[str, Callable[[_OptionWriting, Option], Document | None]] = {
     name: getattr(_OptionWriting, name) for name in OPTIONS if hasattr(_OptionWriting, name)
 }
-"""The methods by the option that they write; each says None where its option has to be left out."""
+"""The methods by the option that they write; each returns None where its option is dropped."""
 
 
 def _tools(request: NeutralRequest, report: Report) -> list[Document]:
-    """The tools as they are declared, those of one namespace together where the first of them stood."""
+    """The declarations of the tools; those of a namespace stand together in the place of its first tool."""
     for hosted in request.hosted_tools:
         (report.drop if request.tools else report.refuse)(hosted.at)
     written: list[Document] = []
@@ -162,7 +162,7 @@ def _tools(request: NeutralRequest, report: Report) -> list[Document]:
         if tool.cache is not None:
             report.drop(f"{tool.at}.cache_control")
         if tool_name(tool.name) != tool.name:
-            # The caller would not know the call of a tool by another name.
+            # The caller would not recognise a call under the changed name.
             report.refuse(f"{tool.at}.name")
         if not tool.namespace:
             written.append(_tool(tool))
@@ -182,6 +182,6 @@ def _tool(tool: Tool) -> Document:
     if tool.free:
         return said
     said["parameters"] = tool.parameters or {"type": "object", "properties": {}}
-    # Where nothing is said the vendor tries to be strict, as no other dialect does.
+    # Without this field the vendor tries to be strict, unlike all other dialects.
     said["strict"] = tool.strict or False
     return said
