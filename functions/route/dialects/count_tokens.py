@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ledger.items import COUNT_TOKENS as NAME
-from route.dialects.base import BadAnswer, Dialect, Document, Features, Reader, UnaryReader
+from route.dialects.base import BadAnswer, Dialect, Document, Features, Reader
 from route.dialects.messages import MESSAGES
+from route.dialects.readers import UnaryReader
 from route.errors import ApiError
 
 PATH = f"{MESSAGES.path}/count_tokens"

@@ -6,17 +6,9 @@ They have no neutral form: vectors of one model mean nothing to another, so that
 from collections.abc import Mapping
 
 from ledger.usage import from_openai, is_sound
-from route.dialects.base import (
-    OUR_FIELDS,
-    BadAnswer,
-    Dialect,
-    Document,
-    Features,
-    Reader,
-    UnaryReader,
-    text,
-)
+from route.dialects.base import OUR_FIELDS, BadAnswer, Dialect, Document, Features, Reader, text
 from route.dialects.openai_errors import error_document
+from route.dialects.readers import UnaryReader
 from route.errors import ApiError, BadRequest
 
 

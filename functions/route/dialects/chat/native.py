@@ -12,10 +12,7 @@ from route.dialects.base import (
     Document,
     ErrorInAnswer,
     Features,
-    Place,
     Reader,
-    StreamReader,
-    UnaryReader,
     count,
     dump,
     mapping,
@@ -26,6 +23,7 @@ from route.dialects.base import (
 from route.dialects.chat.conversion import CONVERSION
 from route.dialects.chat.mending import ChunkMending, mend_answer
 from route.dialects.openai_errors import error_document
+from route.dialects.readers import Place, StreamReader, UnaryReader
 from route.dialects.sse import Event, encode, rewritten
 from route.errors import ApiError, BadRequest
 

@@ -11,10 +11,7 @@ from route.dialects.base import (
     Document,
     ErrorInAnswer,
     Features,
-    Place,
     Reader,
-    StreamReader,
-    UnaryReader,
     count,
     encoded,
     mapping,
@@ -25,6 +22,7 @@ from route.dialects.base import (
 from route.dialects.messages.conversion import CONVERSION
 from route.dialects.messages.history import UNSEALED, has_unsealed, kept_by_a_provider, without_unsealed
 from route.dialects.messages.mending import EventMending, kind_of, mend_answer
+from route.dialects.readers import Place, StreamReader, UnaryReader
 from route.dialects.sse import Event
 from route.errors import ApiError, BadRequest
 

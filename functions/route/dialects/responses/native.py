@@ -13,10 +13,7 @@ from route.dialects.base import (
     Document,
     ErrorInAnswer,
     Features,
-    Place,
     Reader,
-    StreamReader,
-    UnaryReader,
     count,
     dump,
     mapping,
@@ -25,6 +22,7 @@ from route.dialects.base import (
     splice,
     text,
 )
+from route.dialects.readers import Place, StreamReader, UnaryReader
 from route.dialects.responses.conversion import CONVERSION
 from route.dialects.responses.mending import StreamMending
 from route.dialects.responses.reading import ENCRYPTED

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from route.dialects.base import Features, UnaryReader
+from route.dialects.base import Features
 from route.dialects.chat import CHAT
 from route.dialects.chat.native import ChatStream
+from route.dialects.readers import UnaryReader
 from tests.route.build import Json, read
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ledger.usage import Usage
 from route.dialects import base
-from route.dialects.base import BadAnswer, ErrorInAnswer, Features, UnaryReader
+from route.dialects.base import BadAnswer, ErrorInAnswer, Features
 from route.dialects.messages import MESSAGES
 from route.dialects.messages.native import MessagesStream
+from route.dialects.readers import UnaryReader
 from route.dialects.sse import encode
 from route.errors import ApiError, BadRequest
 from tests.route.build import (
