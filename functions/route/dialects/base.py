@@ -89,7 +89,7 @@ class Reader(ABC):
 
     @abstractmethod
     def feed(self, chunk: bytes) -> bytes:
-        """Takes the bytes that arrived; returns those that may go on now. Raises BadAnswer or ErrorInAnswer."""
+        """Takes the bytes that arrived; returns those for the caller so far. Raises BadAnswer or ErrorInAnswer."""
 
     @abstractmethod
     def end(self) -> None:
@@ -240,7 +240,7 @@ def index_of(value: object) -> int:
 
 
 def unix_seconds(value: object) -> int | None:
-    """A time in whole seconds since the epoch; None for what is no number, or none that every parser can read."""
+    """A time in whole seconds since the epoch; None for a value that is no number or out of range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 <= value < _LATEST_SECOND else None

@@ -64,7 +64,7 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def left(self) -> Iterator[str]:
-        """The paths of the fields that nobody has taken."""
+        """The paths of the fields that were not taken."""
         return (self.at(str(name)) for name, value in self._left.items() if value is not None)
 
     def __contains__(self, name: str) -> bool:

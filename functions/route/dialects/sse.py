@@ -64,7 +64,7 @@ class Splitter:
             events.append(_parse(bytes(self._buffer[start : match.end()])))
             start = self._searched = match.end()
         del self._buffer[:start]
-        # An end may begin in what we have: three bytes of CRLFCRLF at most.
+        # The buffer may end inside the end of an event: with three bytes of CRLFCRLF at most.
         self._searched = max(0, len(self._buffer) - 3)
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise EventTooLarge
