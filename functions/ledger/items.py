@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ledger.ids import instant_of
 from ledger.outcomes import NO_FAULT_OF_THE_ROUTE, Ending, FaultKind, Outcome
+from ledger.packing import packed, unpacked
 from ledger.prices import CostBasis
 from ledger.routes import route_key
 from ledger.usage import Usage
@@ -235,7 +236,6 @@ def without_attempt(inference: Inference, at: int, outcome: Outcome, kind: Fault
     )
 
 
-_ORIGIN_FIELDS = tuple(f.name for f in fields(Origin))
 _FACT_SCALARS = tuple(
     f.name
     for f in fields(Fact)
@@ -246,7 +246,7 @@ _NOTES = ("dropped", "repaired")
 
 def pack_origin(origin: Origin) -> dict[str, Any]:
     """As a map without what is empty, since every byte of a fact is stored three times."""
-    return {name: value for name in _ORIGIN_FIELDS if (value := getattr(origin, name))}
+    return packed(origin)
 
 
 def pack_fact(fact: Fact) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def pack_notes(fact: Fact) -> dict[str, Any]:
 
 
 def unpack_origin(packed: dict[str, Any]) -> Origin:
-    return Origin(**{name: packed[name] for name in _ORIGIN_FIELDS if name in packed})
+    return unpacked(Origin, packed)
 
 
 def unpack_fact(
@@ -307,12 +307,8 @@ class ApiKey:
     label: str = field(default="", compare=False)
 
     def pack(self) -> dict[str, Any]:
-        names = (f.name for f in fields(self))
-        packed = {n: v for n in names if (v := getattr(self, n)) not in ((), None, "")}
-        return {n: list(v) if isinstance(v, tuple) else v for n, v in packed.items()}
+        return packed(self)
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Self:
-        stored = {f.name: packed[f.name] for f in fields(cls) if f.name in packed}
-        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stored.items()}
-        return cls(**values)
+        return unpacked(cls, packed)

@@ -1,8 +1,10 @@
 """Tokens of one attempt, normalised once: what each provider bills for, in the same five counts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
+
+from ledger.packing import packed, unpacked
 
 MAX_TOKENS = 10**9
 """A count beyond this is a provider's mistake, and would not fit a table's numbers once it is multiplied."""
@@ -32,11 +34,11 @@ class Usage:
 
     def pack(self) -> dict[str, int]:
         """Counts by name without the zeros."""
-        return {name: count for name, count in asdict(self).items() if count}
+        return packed(self)
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> Self:
-        return cls(**{f.name: int(packed.get(f.name, 0)) for f in fields(cls)})
+        return unpacked(cls, packed)
 
 
 def _whole(value: object) -> int | None:

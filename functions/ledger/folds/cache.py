@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ledger.folds.blocks.keyed import Keyed
 from ledger.items import Fact
+from ledger.packing import packed, unpacked
 
 
 class CacheOutcome(StrEnum):
@@ -70,11 +71,11 @@ class CacheCounts:
         return Fraction(self.cache_hit, known) if known else None
 
     def pack(self) -> dict[str, Any]:
-        return {f.name: count for f in fields(self) if (count := getattr(self, f.name))}
+        return packed(self)
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Self:
-        return cls(*(packed.get(f.name, 0) for f in fields(cls)))
+        return unpacked(cls, packed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from typing import Any
 from ledger.folds import adaptive, cooldown, health, route_stats, tools
 from ledger.folds.session import CACHE_ALIVE_1H_MS, CACHE_ALIVE_MS
 from ledger.money import text
+from ledger.packing import packed
 from ledger.prices import CACHE_READ_FACTOR
 from route.decision import estimates
 from route.decision.gates import DIAL_STEP, GATES, SOFT, Floor, floor_of, reasons_of
-from route.decision.inputs import Candidate, DecisionInputs, packed
+from route.decision.inputs import Candidate, DecisionInputs
 from route.decision.ordering import WarmRoute, arranged, base_order, expected_usd
 from route.digests import digest
 

@@ -5,9 +5,10 @@ it can be written down beside the decision and read a month later, when config a
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
+
+from ledger.packing import packed, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class DecisionInputs:
             "views_as_of": self.views_as_of,
             "rules": packed(self.rules),
             "asked": packed(self.needs),
-            "candidates": [packed(candidate) for candidate in self.candidates],
+            "candidates": [_packed_candidate(candidate) for candidate in self.candidates],
         }
 
     @classmethod
@@ -129,34 +130,16 @@ class DecisionInputs:
             packed["now"],
             unpacked(Rules, packed["rules"]),
             unpacked(RequestNeeds, packed["asked"]),
-            tuple(unpacked(Candidate, candidate) for candidate in packed["candidates"]),
+            tuple(map(_candidate, packed["candidates"])),
             packed["views_as_of"],
         )
 
 
-def packed(values: Any) -> dict[str, Any]:
-    """A dataclass's fields that differ from their defaults."""
-    told = ((name, getattr(values, name), default) for name, default in _defaults(values.__class__))
-    return {
-        name: asdict(value) if isinstance(value, Budget) else value
-        for name, value, default in told
-        if value != default
-    }
+def _packed_candidate(candidate: Candidate) -> dict[str, Any]:
+    budget = {"budget": asdict(candidate.budget)} if candidate.budget else {}
+    return packed(candidate) | budget
 
 
-@cache
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """Names and defaults; what has none differs from any."""
-    return tuple((f.name, f.default) for f in fields(kind))
-
-
-def unpacked(kind: type[Any], packed: Mapping[str, Any]) -> Any:
-    """A dataclass from what was stored of it. Tuples come back from lists, which is what JSON makes of them.
-
-    What is not there has its default, so a default can never change: another value needs another name.
-    """
-    stored = {f.name: packed[f.name] for f in fields(kind) if f.name in packed}
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
-    if "budget" in stored:
-        values["budget"] = unpacked(Budget, stored["budget"])
-    return kind(**values)
+def _candidate(packed: Mapping[str, Any]) -> Candidate:
+    budget = unpacked(Budget, packed["budget"]) if "budget" in packed else None
+    return unpacked(Candidate, packed, budget=budget)

@@ -13,9 +13,10 @@ from functools import cached_property
 from typing import Any, Self
 
 from ledger.moments import iso
+from ledger.packing import unpacked
 from route.decision.decide import CandidateVerdict, Decision, decide
 from route.decision.gates import Floor
-from route.decision.inputs import Candidate, DecisionInputs, unpacked
+from route.decision.inputs import Candidate, DecisionInputs
 from route.digests import canonical
 
 Document = dict[str, Any]
