@@ -1,62 +1,22 @@
-"""The YAML file: what it may say, and what is said of what it may not."""
+"""What a config file may say: defaults, bounds, and each fault with its path."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from local.stack import ROOT
-from route.config.file import Config, ConfigError, load_config, parse_config
+from route.config.file import Config, load_config, parse_config
 from route.config.profiles import HealthGuard, MemoryGuard, ToolLoopGuard
 from tests.route.build import Json, document, model, provider
-
-DESIGN = """
-providers:
-  - name: acme
-    kind: openai_compat            # or anthropic, bedrock
-    base_url: http://127.0.0.1:9101/v1
-    api_key: env:ACME_KEY
-    models:
-      - {model: small, wire_model: small-2026-01, quality: 0.8, context_tokens: 128000,
-         price: {input_per_mtok: 3, output_per_mtok: 15}, capabilities: {tools: true, images: true}}
-  - name: other
-    kind: openai_compat
-    base_url: http://127.0.0.1:9102/v1
-    models: [{model: small}]
-profiles:
-  default: {routes: [acme/small, other/small], order: static}
-budgets:
-  - {scope: "provider:acme", period: month, limit_usd: 5, action: skip, mode: hard}
-default_profile: default
-"""
-
-
-def loaded(document: Json) -> Config:
-    return parse_config(yaml.safe_dump(document))
-
-
-def fault(text: str | Json) -> str:
-    """What is said of a file that is refused."""
-    with pytest.raises(ConfigError) as caught:
-        parse_config(text if isinstance(text, str) else yaml.safe_dump(text))
-    return str(caught.value)
-
-
-def with_model(**more: Any) -> Json:
-    return document(providers=[provider("acme", model() | more), *document()["providers"][1:]], profiles=ONE)
-
-
-ONE = {"default": {"routes": ["acme/small"]}}
+from tests.route.config.files import DESIGN, ONE, fault, loaded, with_model
 
 
 def test_the_documented_example_loads() -> None:
     """What others rely on: names, wire model, price, limits, and a budget with `mode: hard`."""
     config = parse_config(DESIGN)
-    acme, small = config.routes["acme/small"]
+    route = config.routes["acme/small"]
+    acme, small = route.provider, route.model
     assert (acme.api_key, small.on_wire, small.quality) == ("env:ACME_KEY", "small-2026-01", 0.8)
     assert small.price is not None
     assert (small.price.input_per_mtok, small.context_tokens) == (Decimal(3), 128_000)
@@ -86,7 +46,7 @@ def test_a_model_may_carry_its_vendor() -> None:
     router = provider("router", {"model": "x/large"}, {"model": "y/large"})
     config = loaded(document(providers=[router], profiles={"default": {"routes": ["router/x/large"]}}))
     assert sorted(config.routes) == ["router/x/large", "router/y/large"]
-    assert config.routes["router/x/large"][1].on_wire == "x/large"
+    assert config.routes["router/x/large"].model.on_wire == "x/large"
 
 
 FAULTS: dict[str, tuple[Json, str]] = {
@@ -294,191 +254,3 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
     references = fault(document(default_profile="p", aliases={"a": "b"}))
     assert "aliases.a" in references
     assert "default_profile" in references
-
-
-BUDGET = {"scope": "provider:acme", "period": "month", "limit_usd": 5}
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"scope": "provider:nobody"}, "budgets.0.scope: no provider 'nobody'"),
-        ({"scope": "caller:amy"}, "budgets.0.scope: "),
-        ({"scope": "provider:"}, "budgets.0.scope: "),
-        ({"period": "week"}, "budgets.0.period: "),
-        ({"action": "panic"}, "budgets.0.action: "),
-        ({"limit": 5}, "budgets.0.limit: "),
-        ({"limit_usd": -1}, "budgets.0.limit_usd: "),
-    ],
-)
-def test_a_faulty_budget_is_refused(more: Json, said: str) -> None:
-    """A budget that would never hold must not look as if it did."""
-    assert said in fault(document(budgets=[BUDGET | more]))
-
-
-@pytest.mark.parametrize("action", ["skip", "warn"])
-def test_a_budget_needs_to_know_what_is_spent(action: str) -> None:
-    """A model without a price costs nobody knows what: such a budget could not be held."""
-    acme = provider("acme", model(), model("large") | {"price": None})
-    only = {"profiles": ONE, "budgets": [BUDGET | {"action": action}]}
-    said = fault(document(providers=[acme], **only))
-    assert "budgets.0.scope: the spend would not be known, since providers.0.models.1 has no price" in said
-    assert "models.0" not in said
-    for known in (acme | {"subscription": True}, provider("acme", model(), model("large"))):
-        assert loaded(document(providers=[known, provider("other", {"model": "small"})], **only)).budgets
-
-
-def test_a_hard_budget_may_stand_over_models_without_a_price() -> None:
-    """They are not called under it, so that nothing is spent that nobody knows; a soft one could not stop them."""
-    acme = provider("acme", model(), model("large") | {"price": None})
-    for mode, loads in (("hard", True), ("soft", False)):
-        asked = document(providers=[acme], profiles=ONE, budgets=[BUDGET | {"mode": mode}])
-        if loads:
-            assert loaded(asked).budgets[0].mode == mode
-        else:
-            assert "the spend would not be known" in fault(asked)
-    nobody = document(budgets=[BUDGET | {"scope": "provider:nobody", "mode": "hard"}])
-    assert "budgets.0.scope: no provider 'nobody'" in fault(nobody)
-
-
-NOT_MONEY = [-0.01, -1, float("nan"), float("inf"), True, False, None, "three", "", [3], "NaN", "-1"]
-
-
-@pytest.mark.parametrize("value", NOT_MONEY, ids=repr)
-@pytest.mark.parametrize("field", ["input_per_mtok", "output_per_mtok"])
-@pytest.mark.case("U18")
-def test_what_is_no_amount_is_no_price(value: object, field: str) -> None:
-    """Negatives, NaN, infinities and booleans are refused where the file is read."""
-    price = {"input_per_mtok": 1, "output_per_mtok": 1, field: value}
-    assert f"providers.0.models.0.price.{field}: " in fault(with_model(price=price))
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("0.075", "0.075"),
-        ("0.1", "0.1"),
-        ("3", "3"),
-        ("0", "0"),
-        ("'0.30'", "0.30"),
-        ("1e-7", "1e-7"),
-        ("2.5", "2.5"),
-    ],
-)
-@pytest.mark.case("U18")
-def test_money_is_exact(written: str, meant: str) -> None:
-    """What the file says is what is meant, to the last digit; a price of 0 is allowed."""
-    text = DESIGN.replace("input_per_mtok: 3", f"input_per_mtok: {written}")
-    price = parse_config(text).routes["acme/small"][1].price
-    assert price is not None
-    assert price.price().input_per_mtok == Decimal(meant)
-
-
-@given(st.decimals(0, 10_000, allow_nan=False, places=6))
-def test_every_written_amount_is_exact(amount: Decimal) -> None:
-    """Six places survive YAML's floats."""
-    text = DESIGN.replace("limit_usd: 5", f"limit_usd: {amount:f}")
-    assert parse_config(text).budgets[0].limit_usd == amount
-
-
-KEY = "sk-live-4242424242"
-PASTED = {
-    "api_key": DESIGN.replace("env:ACME_KEY", KEY),
-    "api_key beside another fault": DESIGN.replace("env:ACME_KEY", KEY).replace("kind: openai_compat", "kind: x"),
-    "a colon after it": DESIGN.replace("env:ACME_KEY", f"{KEY}: x"),
-    "no quote after it": DESIGN.replace("env:ACME_KEY", f'"{KEY}'),
-    "a tab before it": DESIGN.replace("env:ACME_KEY", f"\t@{KEY}"),
-    "as an alias": DESIGN.replace("env:ACME_KEY", f"*{KEY}"),
-    "as a tag": DESIGN.replace("env:ACME_KEY", f"!{KEY}"),
-    "as a header": DESIGN.replace("env:ACME_KEY", f"env:K\n    headers: {{a: [{KEY}]}}"),
-    "as a list": DESIGN.replace("env:ACME_KEY", f"[{KEY}]"),
-    "as the URL": DESIGN.replace("http://127.0.0.1:9101/v1", KEY),
-}
-
-
-@pytest.mark.parametrize("text", PASTED.values(), ids=PASTED.keys())
-def test_a_pasted_key_is_never_repeated(text: str) -> None:
-    """The message of a refused file ends up in logs: it says where, not what."""
-    assert KEY in text
-    said = fault(text)
-    assert KEY not in said
-    assert "providers.0." in said or "at line" in said
-
-
-@pytest.mark.parametrize("reference", ["env:K", "ssm:/warmroute/acme", "secretsmanager:warmroute/acme"])
-def test_a_key_is_a_reference(reference: str) -> None:
-    """Three places where a secret may lie."""
-    assert (
-        loaded(document(providers=[provider(api_key=reference)], profiles=ONE)).providers[0].api_key == reference
-    )
-
-
-@pytest.mark.parametrize("reference", ["", "env:", "ENV:K", "K", "file:/etc/key", " env:K"])
-def test_anything_else_is_taken_for_a_key(reference: str) -> None:
-    """And refused."""
-    assert "providers.0.api_key: " in fault(document(providers=[provider(api_key=reference)], profiles=ONE))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a: b: c", "not YAML at line 1, column 5: "),
-        ("a: [1\nb: 2", "not YAML at line 2, column 2"),
-        ("a: 1\na: 2", "not YAML at line 2, column 1: the key 'a' is there twice"),
-        ("when: 2026-99-99", "not YAML: "),
-        ("n: " + "9" * 5000, "not YAML: "),
-        ("a: \x01", "not YAML"),
-        ("", "(file): "),
-        ("- a", "(file): "),
-        ("just words", "(file): "),
-    ],
-)
-def test_what_is_no_config_at_all_is_told_so(text: str, said: str) -> None:
-    """With the place, never with a traceback."""
-    assert fault(text).startswith(said)
-
-
-def test_no_profile_is_dropped_because_its_name_is_there_twice() -> None:
-    """YAML would keep the last and say nothing."""
-    text = DESIGN.replace("budgets:", "  default: {routes: [other/small]}\nbudgets:")
-    assert "the key 'default' is there twice" in fault(text)
-
-
-def test_merged_keys_may_be_replaced() -> None:
-    """YAML's `<<` is there to be overridden, so that is no repetition."""
-    merged = DESIGN.replace("- {model: small, wire", "- &small {model: small, wire", 1)
-    merged = merged.replace("models: [{model: small}]", "models: [{<<: *small, quality: 0.1}]")
-    assert parse_config(merged).routes["other/small"][1].quality == 0.1
-
-
-@given(st.text() | st.text("-: []{}&*!|>'\"%@`#?,\n\tab01.", max_size=40))
-def test_any_text_is_a_config_or_a_fault(text: str) -> None:
-    """Nothing that somebody writes ends in a traceback."""
-    with pytest.raises(ConfigError):
-        parse_config(text)
-
-
-def test_a_file_s_faults_name_the_file(tmp_path: Path) -> None:
-    """Missing, not text, or wrong inside."""
-    path = tmp_path / "w.yaml"
-    for content in (None, b"\xff\xfe\xff", b"a: 1"):
-        if content is not None:
-            path.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"w\.yaml"):
-            load_config(path)
-
-
-def test_a_base_url_has_no_slash_at_its_end() -> None:
-    """Paths are joined with one."""
-    config = loaded(document(providers=[provider(base_url="https://acme.example/v1/")], profiles=ONE))
-    assert config.providers[0].base_url == "https://acme.example/v1"
-
-
-@pytest.mark.parametrize(("value", "fits"), [(900, True), (900.1, False), (0.001, True), (0, False)])
-def test_deadlines_have_bounds(value: float, fits: bool) -> None:
-    """More than nothing, and not more than the platform ever gives."""
-    profiles = {"default": {"routes": ["acme/small"], "deadlines": {"attempt_s": value}}}
-    if fits:
-        assert loaded(document(profiles=profiles)).profiles["default"].deadlines.attempt_s == value
-    else:
-        assert "deadlines.attempt_s" in fault(document(profiles=profiles))
