@@ -1,4 +1,4 @@
-"""What the README shows can be used as it stands."""
+"""What the README and the pages behind it show can be used as it stands."""
 
 import re
 
@@ -7,7 +7,8 @@ import yaml
 from local.stack import ROOT
 from route.config.file import parse_config
 
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
 EXAMPLE = yaml.safe_load((ROOT / "warmroute.example.yaml").read_text())
 
 
