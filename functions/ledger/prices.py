@@ -34,15 +34,19 @@ class Price:
 
     @property
     def read(self) -> Decimal:
-        return _or(self.cache_read_per_mtok, self.input_per_mtok * CACHE_READ_FACTOR)
+        return self._rate(self.cache_read_per_mtok, CACHE_READ_FACTOR)
 
     @property
     def write(self) -> Decimal:
-        return _or(self.cache_write_per_mtok, self.input_per_mtok * CACHE_WRITE_FACTOR)
+        return self._rate(self.cache_write_per_mtok, CACHE_WRITE_FACTOR)
 
     @property
     def write_1h(self) -> Decimal:
-        return _or(self.cache_write_1h_per_mtok, self.input_per_mtok * CACHE_WRITE_1H_FACTOR)
+        return self._rate(self.cache_write_1h_per_mtok, CACHE_WRITE_1H_FACTOR)
+
+    def _rate(self, own: Decimal | None, factor: Decimal) -> Decimal:
+        """A cache rate: the price's own, else so many times the input rate."""
+        return self.input_per_mtok * factor if own is None else own
 
     @cached_property
     def as_text(self) -> dict[str, str | None]:
@@ -75,10 +79,6 @@ class Cost:
 
 
 UNKNOWN_COST = Cost(None, None, None)
-
-
-def _or(value: Decimal | None, default: Decimal) -> Decimal:
-    return default if value is None else value
 
 
 def cost_of(

@@ -121,8 +121,9 @@ class Config(Strict):
     def _unpriced(self, name: str) -> Iterable[str]:
         """Why a provider's spend would not be known, and so no budget held."""
         for i, provider in enumerate(self.providers):
-            if provider.name == name and not provider.subscription:
-                unpriced = (f"providers.{i}.models.{j}" for j, m in enumerate(provider.models) if m.price is None)
+            if provider.name == name:
+                prices = map(provider.price_of, provider.models)
+                unpriced = (f"providers.{i}.models.{j}" for j, price in enumerate(prices) if price is None)
                 yield from (f"the spend would not be known, since {path} has no price" for path in unpriced)
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from ledger.prices import Price
+from ledger.prices import FREE, Price
 from route.config.capabilities import Capabilities
 from route.config.values import Money, Name, Seconds, Share, Strict, Whole
 
@@ -114,3 +114,10 @@ class ProviderConfig(Strict):
                 "must be a reference: env:NAME, ssm:NAME or secretsmanager:NAME, never the key itself"
             )
         return value
+
+    def price_of(self, model: ModelConfig) -> Price | None:
+        """What a call of the model costs here: nothing where a subscription pays for it, else its list price.
+
+        None where nobody knows the price, which is not the same as nothing.
+        """
+        return FREE if self.subscription else model.list_price

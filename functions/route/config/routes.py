@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Self
 
 from ledger.items import ApiKey
-from ledger.prices import FREE, Price
+from ledger.prices import Price
 from ledger.routes import route_key
 from route.config.capabilities import CapabilityRule, ResolvedCapabilities, capabilities_of
 from route.config.providers import ModelConfig, ProviderConfig
@@ -41,8 +41,8 @@ class Route:
 
     @property
     def price(self) -> Price | None:
-        """What a call costs here: nothing where a subscription pays for it, else the list price."""
-        return FREE if self.provider.subscription else self.list_price
+        """What a call costs here; see `ProviderConfig.price_of`."""
+        return self.provider.price_of(self.model)
 
     @cached_property
     def setup(self) -> str:

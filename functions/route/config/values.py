@@ -1,7 +1,8 @@
-"""Kinds of values that the config file has, for its models in `config`, `profiles` and `auto_router`."""
+"""The kinds of values that a config file can have, and the base class of everything that is read from it."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -25,6 +26,13 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 class Strict(BaseModel):
-    """Unknown keys are refused, and nothing changes once it is read."""
+    """A part of the config file. Unknown keys are refused, and nothing changes once it has been read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, changed as `update` says. Properties that the original has cached are worked out anew for it."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]
+        return copy

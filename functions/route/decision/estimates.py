@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 
 from ledger.money import tokens_cost
 from route.decision.inputs import Candidate, RequestNeeds
@@ -17,29 +16,22 @@ UNKNOWN_IS_LAST = Fraction(10**12)
 """Instead of an unknown or endless figure in a sort: more dollars than any request can cost."""
 
 
-@lru_cache(maxsize=1024)
-def _exact(price: str) -> Decimal:
-    """A price, which is stored as text to come back exact. A config has few, and each is asked for often."""
-    return Decimal(price)
-
-
 def price_sum(candidate: Candidate) -> Fraction | None:
     """Input and output price together, in dollars per million tokens."""
-    if candidate.input_per_mtok is None or candidate.output_per_mtok is None:
-        return None
-    return Fraction(_exact(candidate.input_per_mtok)) + Fraction(_exact(candidate.output_per_mtok))
+    price = candidate.price
+    return None if price is None else Fraction(price.input_per_mtok) + Fraction(price.output_per_mtok)
 
 
 def cost_usd(candidate: Candidate, needs: RequestNeeds, cached_tokens: int = 0) -> Decimal | None:
     """Estimated input and reserved output; of the input `cached_tokens` are read from the prompt cache."""
-    if candidate.input_per_mtok is None or candidate.output_per_mtok is None:
+    price = candidate.price
+    if price is None:
         return None
     cached = min(cached_tokens, needs.input_tokens)
-    read = candidate.cache_read_per_mtok or candidate.input_per_mtok
     return (
-        tokens_cost(needs.input_tokens - cached, _exact(candidate.input_per_mtok))
-        + tokens_cost(cached, _exact(read))
-        + tokens_cost(needs.output_tokens, _exact(candidate.output_per_mtok))
+        tokens_cost(needs.input_tokens - cached, price.input_per_mtok)
+        + tokens_cost(cached, price.read)
+        + tokens_cost(needs.output_tokens, price.output_per_mtok)
     )
 
 

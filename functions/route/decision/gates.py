@@ -45,13 +45,15 @@ def _lacks(what: str) -> Gate:
 
 def _too_dear(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     cap = inputs.rules.request_cap_usd
+    if cap is None:
+        return False
     projected = cost_usd(candidate, inputs.needs)
-    return cap is not None and projected is not None and projected > Decimal(cap)
+    return projected is not None and projected > Decimal(cap)
 
 
 def _no_price(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
     """A price that nobody knows can be held to no limit: it is never $0."""
-    return not candidate.is_priced and (candidate.hard_budget or inputs.rules.request_cap_usd is not None)
+    return candidate.price is None and (candidate.hard_budget or inputs.rules.request_cap_usd is not None)
 
 
 def _too_slow(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
@@ -59,11 +61,17 @@ def _too_slow(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bo
     return slo is not None and candidate.latency_ms is not None and candidate.latency_ms > slo
 
 
+def rests_until(candidate: Candidate, rules: Rules) -> int:
+    """The instant until which a route is left alone: as long as its provider has asked for, and longer where the
+    health guard makes an unhealthy route rest. 0 for a route that nothing keeps waiting. What happens to a route
+    that has rested is up to the order of routes and to probing; see `ordering` and `decide.to_be_tried`.
+    """
+    is_unhealthy = rules.health == "skip" and candidate.health == "unhealthy"
+    return max(candidate.wait_until, candidate.rest_until if is_unhealthy else 0)
+
+
 def _is_resting(candidate: Candidate, inputs: DecisionInputs, _floor: Floor) -> bool:
-    """By its provider's wish, or for its health. Who has rested may be tried again; see `decision` for when."""
-    if inputs.now < candidate.wait_until:
-        return True
-    return inputs.rules.health == "skip" and candidate.health == "unhealthy" and inputs.now < candidate.rest_until
+    return inputs.now < rests_until(candidate, inputs.rules)
 
 
 GATES: tuple[tuple[str, Gate], ...] = (

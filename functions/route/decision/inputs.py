@@ -6,9 +6,12 @@ it can be written down beside the decision and read a month later, when config a
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from functools import cached_property
 from typing import Any, Self
 
 from ledger.packing import packed, unpacked
+from ledger.prices import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Budget:
     is_spent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """One candidate: what is configured of it, what this request needs that it lacks, and what the views say.
 
@@ -96,9 +99,16 @@ class Candidate:
     warm_until: int = 0
     cached_tokens: int = 0
 
-    @property
-    def is_priced(self) -> bool:
-        return self.input_per_mtok is not None and self.output_per_mtok is not None
+    @cached_property
+    def price(self) -> Price | None:
+        """The price as exact numbers, read from the text once. None where nobody knows it.
+
+        Where the price of a cache read is not stored, it is that of the input.
+        """
+        if self.input_per_mtok is None or self.output_per_mtok is None:
+            return None
+        read = self.cache_read_per_mtok or self.input_per_mtok
+        return Price(Decimal(self.input_per_mtok), Decimal(self.output_per_mtok), Decimal(read))
 
 
 @dataclass(frozen=True, slots=True)

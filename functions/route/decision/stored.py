@@ -15,7 +15,7 @@ from typing import Any, Self
 from ledger.moments import iso
 from ledger.packing import unpacked
 from route.decision.decide import CandidateVerdict, Decision, decide
-from route.decision.gates import Floor
+from route.decision.gates import Floor, rests_until
 from route.decision.inputs import Candidate, DecisionInputs
 from route.digests import canonical
 
@@ -174,5 +174,4 @@ def _free_at(candidate: Candidate, inputs: DecisionInputs, verdict: CandidateVer
         return iso(candidate.out_of_memory_until)
     if reason != "cooling_down":
         return None
-    rests = inputs.rules.health == "skip" and candidate.health == "unhealthy"
-    return iso(max(candidate.wait_until, candidate.rest_until if rests else 0, inputs.now))
+    return iso(max(rests_until(candidate, inputs.rules), inputs.now))

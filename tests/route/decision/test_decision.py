@@ -1,6 +1,7 @@
 """The decision from plain values: gates, floors, caps and the dial, and what is set aside."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.moments import iso
+from ledger.prices import Price
 from route.decision.gates import GATES, SOFT, floor_of
-from route.decision.inputs import DecisionInputs, Rules
+from route.decision.inputs import Candidate, DecisionInputs, Rules
 from route.decision.stored import DecisionRecord
 from tests.ledger.make import NOW
 from tests.route.decision.made_inputs import UNHEALTHY, budget, candidate, inputs, order, reasons, rows
@@ -232,3 +234,15 @@ def test_until_when_a_soft_reason_holds() -> None:
     full = candidate("b", out_of_memory_until=NOW + 5_000)
     told = rows(inputs(ill, full, candidate("c")))
     assert [told[name].get("free_at") for name in "abc"] == [iso(NOW + 9_000), iso(NOW + 5_000), None]
+
+
+def test_a_price_is_known_where_input_and_output_are() -> None:
+    """Prices come back from their text to the last digit. A cache read that nobody has priced costs what the input
+    does; half a price is none.
+    """
+    known = Candidate("a|m|", input_per_mtok="0.30", output_per_mtok="1e-7", cache_read_per_mtok="0")
+    assert known.price == Price(Decimal("0.30"), Decimal("1e-7"), Decimal(0))
+    plain = Candidate("a|m|", input_per_mtok="3", output_per_mtok="15")
+    assert plain.price == Price(Decimal(3), Decimal(15), Decimal(3))
+    assert Candidate("a|m|", input_per_mtok="3").price is None
+    assert Candidate("a|m|", output_per_mtok="3").price is None
