@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ledger.items import ApiKey
+from ledger.moments import now_ms
 from route.answering.send import JSON, send_error
 from route.answering.sink import Sink
 from route.api.access import for_callers, for_operators, nothing_at, read_nothing
@@ -185,15 +186,18 @@ def _routes(settings: RouterSettings) -> list[Route]:
     ]
 
 
-def create_app(settings: RouterSettings | None = None) -> Starlette:
-    """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError)."""
+def create_app(settings: RouterSettings | None = None, clock: Callable[[], int] = now_ms) -> Starlette:
+    """The router as an ASGI app with a lifespan. Without settings they come from the environment (ConfigError).
+
+    `clock`: ms since the epoch, for whatever is decided or written down.
+    """
     chosen = settings or settings_from_environment()
     providers = providers_of(chosen)
     load_bundled()  # read once, here: the plan of the first request is to do no I/O
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_router(chosen, providers) as router:
+        async with open_router(chosen, providers, clock) as router:
             app.state.router, app.state.running = router, set()
             yield
             if app.state.running:

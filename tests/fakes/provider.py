@@ -149,7 +149,7 @@ class Provider:
         """Let a stream go on that waits at ``Wait(event)``."""
         self._background.call(self._stand_in.release, event)
 
-    def wait_for(self, condition: Callable[[Provider], bool], timeout_s: float = 5.0) -> None:
+    def wait_for(self, condition: Callable[[Provider], bool], timeout_s: float = 60.0) -> None:
         """Block until the condition holds, e.g. ``p.wait_for(lambda p: p.requests[0].aborted)``."""
         deadline = time.monotonic() + timeout_s
         while not condition(self):

@@ -61,7 +61,7 @@ def test_the_router_has_what_it_knows_of_models(project: Path, tmp_path: Path) -
     code = "from route.config.capabilities import BUNDLED, load_bundled; print(BUNDLED, len(load_bundled()))"
     command = [sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
     where, rules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert (where, int(rules) > 50) == (str(tmp_path / "route" / "data" / "capabilities.yaml"), True)
+    assert (where, int(rules) > 50) == (str(tmp_path / "route" / "config" / "data" / "capabilities.yaml"), True)
 
 
 def test_a_build_says_how_large_the_zips_are(project: Path) -> None:

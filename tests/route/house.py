@@ -50,6 +50,22 @@ class House:
     providers: Mapping[str, Provider]
     began: int = field(default_factory=now_ms)
     app: Starlette | None = None
+    ahead_ms: int = 0
+    """By how much the router's clock is ahead of the machine's."""
+    stopped_at: int | None = None
+    """Where the router's clock stands still, if it does."""
+
+    def now(self) -> int:
+        """The router's clock, in ms since the epoch."""
+        return (self.stopped_at or now_ms()) + self.ahead_ms
+
+    def stop_clock(self) -> None:
+        """From now on the router's clock moves when a test says so, and no boundary depends on the machine."""
+        self.stopped_at = now_ms()
+
+    def pass_time(self, seconds: float) -> None:
+        """The router's clock goes forward, and nobody has to wait for it."""
+        self.ahead_ms += round(seconds * 1000)
 
     def begin_anew(self) -> None:
         """For the next test: nothing planned, and a router that knows as little as one that has just started."""
@@ -61,6 +77,7 @@ class House:
         self.app.state.router = replace(
             router, fleet=fleet, sessions=Sessions(router.store, fleet), claims=ProbeClaims(router.store.views)
         )
+        self.ahead_ms, self.stopped_at = 0, None
 
     def openai(self, key: str = ALICE, **more: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **more)
@@ -97,7 +114,7 @@ class House:
 
     def rollup(self) -> None:
         """One pass, as if all that was written had been seen."""
-        self.at_table(lambda store: run_pass(store, now=now_ms(), lag_ms=0))
+        self.at_table(lambda store: run_pass(store, now=self.now(), lag_ms=0))
 
     def snapshot(self) -> Snapshot:
         item = self.at_table(lambda store: store.views.get_view_item(ViewKey(ROUTES_PK, SNAPSHOT_SK)))
@@ -195,6 +212,6 @@ def build_house(
             key_cache_ms=0,
             **(settings or {}),
         )
-        house.app = create_app(chosen)
+        house.app = create_app(chosen, house.now)
         house.url = stack.enter_context(serving(chosen, house.app))
         yield house

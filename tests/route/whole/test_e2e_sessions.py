@@ -30,10 +30,9 @@ def test_the_second_turn_goes_to_the_warm_route_at_once(
 ) -> None:
     """The route that served the last turn is first in the next, in the same second, before any rollup."""
     house.providers[cold].plan(Fail(500))
-    began = now_ms()
+    house.stop_clock()
     assert _turn(house, "s", stream=stream, model=model) == f"{warm}|small|"
     assert _turn(house, "s", stream=stream, model=model) == f"{warm}|small|"
-    assert now_ms() - began < 5_000
     assert _turn(house, "other", stream=stream, model=model) == f"{cold}|small|"
     assert len(house.providers[cold].calls) == 2, "once failed, once for the other session"
 

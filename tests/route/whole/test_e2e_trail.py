@@ -47,7 +47,8 @@ def _facts_of(operation: str, payload: dict[str, Any]) -> str:
 
 def _settled(house: House) -> Inference:
     """The one inference, once it is no longer open."""
-    for _ in range(100):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         found = house.inferences()
         if found and found[0].state is not InferenceState.OPEN:
             [inference] = found
@@ -211,13 +212,11 @@ def test_an_answer_is_whole_at_its_terminator(dynamodb_url: str) -> None:
     with build_house(dynamodb_url, profiles={"chat": {"routes": ["a/small"], "deadlines": deadlines}}) as house:
         whole = _chunk({"content": "all of it"}, None) + _chunk({}, "stop") + b"data: [DONE]\n\n"
         pieces = [whole, b": still here\n\n"]
-        house.providers["a"].default = Raw(pieces=pieces, gap_ms=3_000)
-        began = time.monotonic()
+        # The next piece comes in ten minutes: whoever waited for it would run into the gap's deadline first.
+        house.providers["a"].default = Raw(pieces=pieces, gap_ms=600_000)
         response = house.post(CHAT, BODY | {"stream": True})
-        took_s = time.monotonic() - began
     assert response.text.endswith("data: [DONE]\n\n")
     assert "error" not in response.text.replace("finish_reason", "")
-    assert took_s < 2.5
     assert [f.outcome for f in house.facts()] == [Outcome.OK]
 
 

@@ -36,6 +36,8 @@ class EventMending:
         self._message_id = ""
         self._begun = False
         self._usage: Document = {}
+        self._told: set[str] = set()
+        """The counts that the provider's first event had, as far as they are known."""
         self._of: Mapping[str, Callable[[OutgoingEvent], list[Event]]] = {
             "message_start": self._begin,
             "content_block_start": lambda item: self._blocks.start(item, self._message_id, _data(item)),
@@ -82,8 +84,10 @@ class EventMending:
         if not isinstance(message.get("content"), list):
             message["content"] = []
             self._repairs.note("content")
-        self._usage |= mapping(message.get("usage"))
+        self._told |= {name for name, count in mapping(message.get("usage")).items() if count is not None}
         _mend_usage(message, dict.fromkeys(_COUNTS, 0), self._repairs)
+        # Counts that were filled in too: what the last event repeats must be what the first one says.
+        self._usage |= message["usage"]
         self._message_id, self._begun = message["id"], True
         item.changed = self._repairs.settle() or item.changed
         return [item.sent()]
@@ -101,7 +105,7 @@ class EventMending:
         for name in _INPUT_COUNTS:
             if usage.get(name) is None and known.get(name) is not None:
                 usage[name] = known[name]
-                self._repairs.note("usage_repeat")
+                self._repairs.note("usage_repeat" if name in self._told else "usage")
         known |= {name: value for name, value in usage.items() if value is not None}
         item.changed = self._repairs.settle() or item.changed
         return [*(self._blocks.end() if delta.get("stop_reason") else ()), item.sent()]

@@ -72,6 +72,12 @@ def test_usage_is_there(start: bytes, finish: bytes, counts: tuple[int, int], na
     assert repaired == names
 
 
+def test_counts_that_were_filled_in_are_repeated_too() -> None:
+    """The last event says what the first one says, so that what is mended once has nothing left to mend."""
+    stream, _ = mended(start_with(usage=None) + message_delta(stop_reason="refusal") + MESSAGE_STOP)
+    assert mended(stream) == (stream, set())
+
+
 def test_cache_counts_are_repeated() -> None:
     """One client takes the last event's counts for all there are."""
     cache = {"cache_creation_input_tokens": 5, "cache_read_input_tokens": 0}
