@@ -67,7 +67,9 @@ class Routed:
         try:
             await self._serve(request, dialect, sink)
         except ApiError as error:
-            await send_error(sink, dialect, error, error.inference_id or _request_id())
+            # A stream that has begun can only be cut off: its status has been sent.
+            if not sink.started:
+                await send_error(sink, dialect, error, error.inference_id or _request_id())
         except ClientDisconnect:
             log.info("caller-gone", extra={"path": scope["path"]})
         finally:

@@ -69,7 +69,8 @@ class RunningInference:
 
     async def start(self, started: Started) -> None:
         """An attempt begins. With `ledger: strict`: raises StoreUnavailable when the store has not taken that."""
-        self._flush()
+        if not self._has_answered:
+            self._record_kept()
         is_first = not self.inference.started
         self.inference = replace(self.inference, started=(*self.inference.started, started))
         if is_first:
@@ -100,12 +101,12 @@ class RunningInference:
         if not answered and (self._has_answered or is_any_running):
             self._record(fact)
         else:
-            self._flush()
+            self._record_kept()
             self._closing, self._has_answered = fact, answered
 
-    def _flush(self) -> None:
+    def _record_kept(self) -> None:
         """The close will carry another fact than the one that was kept for it, which gets a row of its own."""
-        if self._closing is not None and not self._has_answered:
+        if self._closing is not None:
             self._record(self._closing)
             self._closing = None
 
