@@ -1,4 +1,4 @@
-"""From usage and a price to the cost of one attempt, exact to the last digit."""
+"""Prices, and the cost of an attempt by its usage, exact to the last digit."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ CACHE_WRITE_1H_FACTOR = Decimal("2.0")
 
 
 class CostBasis(StrEnum):
-    """Where a cost figure comes from, best first. No basis means: unknown, which is never $0."""
+    """Where a cost figure comes from, the best source first. A cost without a basis is unknown, which is
+    never $0.
+    """
 
     SUBSCRIPTION = "subscription"
     REPORTED = "reported"
@@ -24,7 +26,7 @@ class CostBasis(StrEnum):
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars per million tokens. Cache rates that are not set follow the input rate."""
+    """Dollars per million tokens. A cache rate that is not set is a fixed multiple of the input rate."""
 
     input_per_mtok: Decimal
     output_per_mtok: Decimal
@@ -50,7 +52,7 @@ class Price:
 
     @cached_property
     def as_text(self) -> dict[str, str | None]:
-        """The rates that decide about a route, as they are stored with a decision."""
+        """The rates that a decision about routes depends on, as text, which is how they are stored with it."""
         rates = {
             "input_per_mtok": self.input_per_mtok,
             "output_per_mtok": self.output_per_mtok,
@@ -60,7 +62,7 @@ class Price:
 
     @cached_property
     def version(self) -> str:
-        """Names the five rates that applied, so that a stored cost can be checked later."""
+        """A digest of all five rates. It is stored with a cost, so that the cost can be checked later."""
         rates = (self.input_per_mtok, self.output_per_mtok, self.read, self.write, self.write_1h)
         return hashlib.sha256("/".join(str(text(r)) for r in rates).encode()).hexdigest()[:12]
 
@@ -71,7 +73,7 @@ FREE = Price(ZERO, ZERO)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an attempt cost and what its cache hits saved, in dollars; None is unknown."""
+    """What an attempt cost, and what its cache hits saved, in dollars. None is unknown."""
 
     usd: Decimal | None
     saved_usd: Decimal | None
@@ -88,8 +90,11 @@ def cost_of(
     reported_usd: Decimal | None = None,
     subscription: bool = False,
 ) -> Cost:
-    """The cost of an attempt: subscription ($0) > the provider's own figure > computed > unknown."""
-    # A saving is the difference between two rates: without a price nobody knows it, whoever names the cost.
+    """The cost of an attempt. A subscription makes it $0; else the provider's own figure counts, else the cost is
+    computed from usage and price, and without these it is unknown.
+    """
+    # What the cache saved is a difference of two rates, so it needs a price even where the provider reports the
+    # cost.
     saved = None
     if usage is not None and price is not None:
         saved = tokens_cost(usage.cache_read, price.input_per_mtok - price.read)

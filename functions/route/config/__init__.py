@@ -1,1 +1,1 @@
-"""The YAML file as checked values, and what follows from it alone."""
+"""The config file as checked values, and what can be worked out from the file alone."""

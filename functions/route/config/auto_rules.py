@@ -1,4 +1,4 @@
-"""The rules of the auto-router, as the config file has them; `request/auto_router.py` applies them to requests."""
+"""The rules of the auto-router, as the config file has them. `request/auto_router.py` applies them to requests."""
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
@@ -9,16 +9,18 @@ from pydantic import Field, field_validator, model_validator
 from route.config.values import Name, Number, Strict, Whole
 
 AUTO = "auto"
-"""The profile that a request asks for to be routed by these rules."""
+"""The name that a request gives as its profile when it wants these rules to choose one."""
 
 DEFAULT = "default"
-"""What stands for a rule's id where none has matched."""
+"""Stands in place of a rule's id where no rule has matched."""
 
 
 @cache
 def compiled(pattern: str) -> Any:
-    """By the one engine that can be told to stop. ValueError for what is no pattern."""
-    import regex  # noqa: PLC0415 - 30 ms, for those who have patterns
+    """The pattern, compiled by `regex`, since Python's own engine has no time limit. ValueError for a
+    faulty one.
+    """
+    import regex  # noqa: PLC0415 - the import takes 30 ms, and many configs have no patterns
 
     try:
         return regex.compile(pattern)
@@ -30,12 +32,12 @@ Flag = Annotated[bool, Field(strict=True)]
 
 
 class Match(Strict):
-    """Exactly one of these.
+    """What a rule looks for. Exactly one of these fields is given.
 
-    `has_image: false` is a message without any image, `has_tools: false` a request without tools.
-    `code_fence_ratio_min`: the share of a message's characters inside code fences, fences included.
-    `content_regex` is searched for, `model_pattern` must fit the whole of the requested model.
-    `content_token_count_min`: estimated tokens of the whole request.
+    `has_image: false` matches a message without any image, `has_tools: false` a request without tools.
+    `code_fence_ratio_min`: the least share of a message's characters that stand inside code fences, the fences
+    included. `content_regex` may match anywhere in the message; `model_pattern` must match the whole name of the
+    requested model. `content_token_count_min`: estimated tokens of the whole request.
     """
 
     has_image: Flag | None = None
@@ -56,17 +58,18 @@ class Match(Strict):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if len(self.given) != 1:
-            said = f", not {' and '.join(self.given)}" if self.given else ""
-            raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}{said}")
+            instead = f", not {' and '.join(self.given)}" if self.given else ""
+            raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}{instead}")
         return self
 
     @property
     def given(self) -> list[str]:
+        """The names of the fields that the file has."""
         return [name for name in type(self).model_fields if getattr(self, name) is not None]
 
 
 class AutoRule(Strict):
-    """What matches goes to this profile. The id is what the receipt and the log call it."""
+    """Sends each request that matches to a profile. The receipt and the log name the rule by its id."""
 
     id: Name
     profile: str
@@ -74,16 +77,19 @@ class AutoRule(Strict):
 
 
 class AutoRouter(Strict):
-    """`default`: where a request goes that no rule matches; without it, to the file's default profile.
+    """The rules, the first one that matches deciding, and where a request goes that none of them matches.
 
-    Without rules the bundled ones are taken, as far as their profiles exist.
+    A file without rules gets the bundled ones, as far as it has their profiles. A request that no rule matches
+    goes to `default`, or to the file's default profile where that is not set.
     """
 
     rules: tuple[AutoRule, ...] = ()
     default: str | None = None
 
     def faults(self, profiles: Collection[str], *, is_default: bool) -> Iterable[str]:
-        """What is wrong with it, each with its path. `is_default`: `auto` is the file's default profile."""
+        """Each fault with its path. `is_default`: the file's default profile is `auto`, so these rules must
+        decide.
+        """
         ids = [rule.id for rule in self.rules]
         yield from (
             f"auto_router.rules: {i!r} is there twice" for i in sorted({i for i in ids if ids.count(i) > 1})
@@ -97,17 +103,20 @@ class AutoRouter(Strict):
             yield f"auto_router.default: needed where default_profile is {AUTO!r}"
 
     def effective(self, profiles: Collection[str]) -> Sequence[AutoRule]:
-        """The file's own rules, or those that are bundled; the last of these gives way to a `default`."""
+        """The file's own rules, else the bundled ones, of which the last is left out where there is a
+        `default`.
+        """
         bundled = [rule for rule in BUNDLED if rule.profile in profiles]
         return self.rules or [rule for rule in bundled if not (self.default and rule is _ALWAYS)]
 
     def fallback(self, profiles: Collection[str]) -> str | None:
-        """The profile of what no other rule takes; None where that is the file's default profile."""
+        """The profile of a request that no other rule matches; None where that is the file's default profile."""
         return self.default or next((rule.profile for rule in self.effective(profiles) if rule is _ALWAYS), None)
 
 
 _ALWAYS = AutoRule(id="writing", profile="writing", match=Match.model_construct(model_pattern="(?s).*"))
-"""Not checked, so that nothing is compiled before somebody asks for it."""
+"""The rule that matches every request. It is made without validation, which would compile its pattern at import.
+"""
 
 BUNDLED = (
     AutoRule(id="image", profile="multi", match=Match(has_image=True)),

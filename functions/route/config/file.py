@@ -1,4 +1,4 @@
-"""The YAML file: providers, profiles, budgets. Unknown keys are refused and every name is checked at load."""
+"""The config file as a whole. It is read from YAML, and every name in it must lead somewhere."""
 
 import re
 from collections import Counter
@@ -22,16 +22,16 @@ Alias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class ConfigError(Exception):
-    """The file cannot be used. The message has one line per fault, each with the path of its key."""
+    """The file cannot be used. The message has one line for each fault, which begins with the path of its key."""
 
 
 class BudgetConfig(Strict):
     """A limit on what one provider may cost per UTC day or month.
 
-    `skip`: routes of that provider are passed over from the moment the spend reaches the limit. `warn`: they
-    are used all the same, and each request that may use them says so in the log.
-    `mode: hard` also holds over models without a price, which then cannot be called; a soft one, which only knows
-    what has been spent, may not stand over any.
+    `action: skip` passes the provider's routes over as soon as the spend reaches the limit. `action: warn` lets
+    them be used, and each request that may use them writes a warning to the log. `mode: hard` also covers models
+    without a price, by never calling them. `mode: soft` only looks at what has been spent, so that it is refused
+    for a provider that has a model without a price.
     """
 
     scope: str
@@ -55,7 +55,8 @@ class BudgetConfig(Strict):
 class Config(Strict):
     """The whole file, checked.
 
-    `allow_paid`: for profiles that do not say. `mode_aliases`: the profile of each mode that callers may ask for.
+    `allow_paid` counts for profiles that do not set it themselves. `mode_aliases` has the profile of each mode
+    that callers may ask for.
     """
 
     providers: Annotated[tuple[ProviderConfig, ...], Field(min_length=1)]
@@ -78,7 +79,7 @@ class Config(Strict):
         return self
 
     def _faults(self) -> Iterable[str]:
-        """Names that lead nowhere and names that are there twice, each with its path."""
+        """Names that lead nowhere and names that are there twice, each with the path of its key."""
         yield from self._provider_faults()
         yield from self._profile_faults()
         yield from self._budget_faults()
@@ -119,7 +120,7 @@ class Config(Strict):
                 yield from (f"budgets.{i}.scope: {fault}" for fault in self._unpriced(budget.provider))
 
     def _unpriced(self, name: str) -> Iterable[str]:
-        """Why a provider's spend would not be known, and so no budget held."""
+        """Each model of a provider that has no price, which makes the provider's spend unknown."""
         for i, provider in enumerate(self.providers):
             if provider.name == name:
                 prices = map(provider.price_of, provider.models)
@@ -128,17 +129,19 @@ class Config(Strict):
 
     @property
     def choosable(self) -> set[str]:
-        """What a caller may name as a profile: the file's, and `auto`, which stands for rules unless it is one."""
+        """The names that a caller may give as a profile: those in the file, and `auto` for the auto-router's
+        choice.
+        """
         return {*self.profiles, AUTO}
 
     @cached_property
     def routes(self) -> dict[str, Route]:
-        """Every route by its config name, `provider/model`. Made once, since each request needs some of them."""
+        """Every route by its name in the config, `provider/model`. They are made once and serve all requests."""
         routes = (Route.of(p, m, self.capabilities) for p in self.providers for m in p.models)
         return {route.name: route for route in routes}
 
     def routes_of(self, names: Iterable[str]) -> list[Route]:
-        """The routes with these config names, in this order."""
+        """The routes with these names, `provider/model`, in the given order."""
         return [self.routes[name] for name in names]
 
 
@@ -147,11 +150,11 @@ def _twice(names: Iterable[str]) -> list[str]:
 
 
 class _Twice(yaml.MarkedYAMLError):
-    """YAML would take the last of two equal keys and drop the first in silence."""
+    """A key is there twice. YAML itself would take the last of the two and drop the first in silence."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and without keys that are there twice."""
+    """A safe loader that refuses a key which is there twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -163,7 +166,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _place_of(error: yaml.YAMLError) -> str:
-    """Line, column and fault. The line itself is not repeated: it may hold a key."""
+    """Line, column and fault. The text of the line is left out, because it may hold a secret."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return ""
     mark = error.problem_mark
@@ -172,7 +175,7 @@ def _place_of(error: yaml.YAMLError) -> str:
 
 
 def parse_config(text: str) -> Config:
-    """The file's text, checked. ConfigError with the path of each faulty key."""
+    """The config in this text. Raises ConfigError with the path of each faulty key."""
     try:
         document: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -182,12 +185,15 @@ def parse_config(text: str) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        # The input is left out on purpose: it may hold a key.
-        raise ConfigError("\n".join(_told(error))) from None
+        raise ConfigError("\n".join(_fault_lines(error))) from None
 
 
-def _told(error: ValidationError) -> Iterable[str]:
-    """One line a fault. A list whose items are all faulty is not empty for that, and YAML knows no tuples."""
+def _fault_lines(error: ValidationError) -> Iterable[str]:
+    """One line for each fault. The faulty value is left out, because it may hold a secret.
+
+    Where every item of a list is faulty, pydantic also reports the list as too short, which it is not: that fault
+    is left out too. Pydantic's word `tuple` becomes `list`, since YAML has no tuples.
+    """
     faults = error.errors(include_input=False)
     for fault in faults:
         where = fault["loc"]
@@ -195,12 +201,12 @@ def _told(error: ValidationError) -> Iterable[str]:
             len(other["loc"]) > len(where) and other["loc"][: len(where)] == where for other in faults
         )
         if not is_echo:
-            said = "must be a list" if fault["type"] == "tuple_type" else fault["msg"]
-            yield f"{'.'.join(map(str, where)) or '(file)'}: {said}"
+            message = "must be a list" if fault["type"] == "tuple_type" else fault["msg"]
+            yield f"{'.'.join(map(str, where)) or '(file)'}: {message}"
 
 
 def load_config(path: Path) -> Config:
-    """From a file. ConfigError names the file too."""
+    """The config in this file. Raises ConfigError, which names the file too."""
     try:
         return parse_config(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a profile may say in the config: its chain, its limits, and its guards."""
+"""Profiles, as the config file has them: a chain of routes, limits, and guards."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ from route.config.values import Money, Number, Seconds, Share, Strict, Whole
 
 
 class Deadlines(Strict):
-    """Seconds. `gap_s` is the longest silence inside a stream."""
+    """How long an attempt may take, in seconds. `gap_s` is the longest silence inside a stream."""
 
     first_token_s: Seconds = 30
     gap_s: Seconds = 60
@@ -17,7 +17,7 @@ class Deadlines(Strict):
 
 
 def _off(value: object) -> object:
-    """YAML reads the bare word `off` as false."""
+    """The word `off`, which YAML reads as false when it has no quotes."""
     return "off" if value is False else value
 
 
@@ -25,7 +25,9 @@ Off = BeforeValidator(_off)
 
 
 class _Guard(Strict):
-    """A bare word stands for a guard with this action and all else by default: `memory_pressure: skip`."""
+    """A guard may be written as its action alone, such as `memory_pressure: skip`; all else has its
+    default then.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -35,8 +37,9 @@ class _Guard(Strict):
 
 
 class ToolLoopGuard(_Guard):
-    """Against a model that makes the same call again and again. `window`: how many of the last calls are looked
-    at; `threshold`: how many equal ones at their end are a loop.
+    """Against a model that makes the same tool call again and again.
+
+    `window`: how many of the last calls are looked at. `threshold`: how many equal calls at the end are a loop.
     """
 
     action: Annotated[Literal["off", "warn", "inject", "break"], Off] = "warn"
@@ -52,17 +55,18 @@ class ToolLoopGuard(_Guard):
 
 
 class MemoryGuard(_Guard):
-    """Of a local backend that has run out of memory. `cooldown_s`: how long it is left alone."""
+    """Against calling a local backend that has run out of memory. `cooldown_s`: how long it is left alone."""
 
     action: Annotated[Literal["off", "warn", "skip"], Off] = "skip"
     cooldown_s: Annotated[Whole, Field(ge=10, le=3600)] = 120
 
 
 class HealthGuard(_Guard):
-    """`threshold`: faults in a row after which a route is degraded; twice as many, and it is unhealthy.
+    """Against calling a route that keeps failing. After `threshold` faults in a row a route is degraded, and after
+    twice as many it is unhealthy.
 
-    An unhealthy route is left alone for `cooldown_s`, twice as long after each probe that fails, and never for
-    longer than `max_cooldown_s`.
+    An unhealthy route is left alone for `cooldown_s`. Each probe that fails doubles that time, up to
+    `max_cooldown_s`.
     """
 
     action: Annotated[Literal["off", "skip"], Off] = "skip"
@@ -83,13 +87,13 @@ class HealthGuard(_Guard):
 
 
 class ProfileConfig(Strict):
-    """A chain of routes, `provider/model` each, and its limits.
+    """A chain of routes, each written `provider/model`, with its limits and guards.
 
-    `sealed_thinking`: what becomes of reasoning that only another vendor could read: its route is passed over, or
-    it is left out, and the receipt says so.
-    `quality_floor`: the least quality of a route, from 0 to 1, which a caller's dial moves inside `floor_bounds`;
-    None is no floor. `request_cap_usd`: the most that one request may cost. `latency_slo_ms`: how long an answer
-    may take. `allow_paid`: whether providers marked `paid` may be used; None is as the file says for all.
+    `sealed_thinking`: what is done with reasoning in the conversation that only another vendor can read. `refuse`
+    passes over the routes that cannot read it; `drop` leaves it out for them, and the receipt says so.
+    `quality_floor`: the least quality of a route, from 0 to 1, or None for no floor. A caller's preference moves
+    it inside `floor_bounds`. `request_cap_usd`: the most that one request may cost. `latency_slo_ms`: how long an
+    answer may take. `allow_paid`: whether providers marked `paid` may be used; None takes the file's `allow_paid`.
     """
 
     routes: Annotated[tuple[str, ...], Field(min_length=1)]

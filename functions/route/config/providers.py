@@ -14,11 +14,11 @@ _SECRET = re.compile(r"^(env|ssm|secretsmanager):.+$")
 KindName = Literal["openai_compat", "anthropic", "bedrock", "bedrock_mantle"]
 KINDS: tuple[str, ...] = get_args(KindName)
 _BY_REGION = ("bedrock", "bedrock_mantle")
-"""Kinds whose address follows from an AWS region."""
+"""Kinds of provider that need no `base_url`, since their address is made from an AWS region."""
 
 
 class PriceConfig(Strict):
-    """Dollars per million tokens. Cache rates default to 0.10, 1.25 and 2.0 times the input rate."""
+    """Dollars per million tokens. A cache rate that is not set is 0.10, 1.25 or 2.0 times the input rate."""
 
     input_per_mtok: Money
     output_per_mtok: Money
@@ -33,11 +33,12 @@ FilterName = Literal["strip_thinking", "strip_stop_markers"]
 
 
 class ModelConfig(Strict):
-    """One model of a provider. `model` is the neutral name, `wire_model` the id on the provider's wire.
+    """One model of a provider. `model` is its name in this file, `wire_model` the name that its provider knows.
 
-    `dialects`: those in which this model is served, where it is not all of its provider's. `extra_body` is added
-    to each request's body; `append_system_prompt` to its system prompt; `timeout_s` is an attempt's deadline,
-    where it is sooner than the profile's. `output_filters` and `repair_tool_calls` change its answers.
+    `dialects`: the dialects in which this model is served, where these are not all of its provider's. `extra_body`
+    is added to the body of each request, `append_system_prompt` to its system prompt. `timeout_s` is the deadline
+    of an attempt, where it is sooner than the profile's. `output_filters` and `repair_tool_calls` change the
+    answers.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=128)]
@@ -63,19 +64,22 @@ class ModelConfig(Strict):
 
     @property
     def on_wire(self) -> str:
+        """The model's name in requests to its provider."""
         return self.wire_model or self.model
 
     @cached_property
     def list_price(self) -> Price | None:
-        """As the ledger counts with it; None where nobody knows the price."""
+        """What the provider asks for by its list; None where nobody knows the price."""
         return Price(**self.price.model_dump()) if self.price else None
 
 
 class ProviderConfig(Strict):
-    """A service that we call. `base_url`: an OpenAI one ends in `/v1`, an Anthropic one is the origin.
+    """A service that the router calls.
 
-    `dialects`: those that it speaks, where it is not all that its kind can. `region`: of a Bedrock one.
-    `paid`: its routes are passed over unless the profile, or the file, says `allow_paid`.
+    `base_url`: ends in `/v1` for an OpenAI-compatible provider, and is the origin for an Anthropic one.
+    `dialects`: the dialects that it speaks, where these are not all that its kind can speak. `region`: the AWS
+    region of a Bedrock provider. `paid`: its routes are passed over unless the profile or the file has
+    `allow_paid`.
     """
 
     name: Name
@@ -109,7 +113,7 @@ class ProviderConfig(Strict):
     @classmethod
     def _reference(cls, value: str | None) -> str | None:
         if value is not None and not _SECRET.match(value):
-            # The value is not repeated: it may be a key that was pasted here.
+            # The value is left out of the message, because it may be a key that was pasted here.
             raise ValueError(
                 "must be a reference: env:NAME, ssm:NAME or secretsmanager:NAME, never the key itself"
             )

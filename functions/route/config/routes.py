@@ -1,4 +1,4 @@
-"""The destinations of a request: what is configured of each, by its name in the config."""
+"""Routes: the providers' models as destinations of a request."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +15,9 @@ from route.digests import digest
 
 @dataclass(frozen=True)
 class Route:
-    """A destination with what is configured of it. The same object for all requests under one config."""
+    """A model of a provider, with all that is configured of it. One object serves all requests under one
+    config.
+    """
 
     provider: ProviderConfig
     model: ModelConfig
@@ -23,15 +25,17 @@ class Route:
 
     @classmethod
     def of(cls, provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]) -> Self:
-        """`rules`: what the config says of capabilities of models that it does not list one by one."""
+        """The route of a provider's model. `rules`: the config's own rules about the capabilities of models."""
         return cls(provider, model, _capabilities(provider, model, rules))
 
     @cached_property
     def key(self) -> str:
+        """The name under which the ledger counts the route."""
         return route_key(self.provider.name, self.model.model)
 
     @cached_property
     def name(self) -> str:
+        """The name of the route in the config, `provider/model`."""
         return f"{self.provider.name}/{self.model.model}"
 
     @property
@@ -46,7 +50,7 @@ class Route:
 
     @cached_property
     def setup(self) -> str:
-        """A digest of all that is configured of it and may decide something."""
+        """A digest of everything that is configured of the route and may change a decision."""
         rules = self.provider.model_dump(mode="json", include=_PROVIDER_RULES)
         return digest([rules, self.model.model_dump(mode="json"), asdict(self.capabilities)])
 
@@ -57,7 +61,7 @@ _PROVIDER_RULES = {"name", "kind", "enabled", "dialects", "paid", "subscription"
 def _capabilities(
     provider: ProviderConfig, model: ModelConfig, rules: Sequence[CapabilityRule]
 ) -> ResolvedCapabilities:
-    """What is known of a model: what its own entry says weighs most."""
+    """What a model can take. Limits in the model's own entry come before those of the rules."""
     known = capabilities_of(provider.kind, model.model, model.on_wire, model.capabilities, rules)
     return replace(
         known,
@@ -67,5 +71,5 @@ def _capabilities(
 
 
 def is_allowed(key: ApiKey, route: Route) -> bool:
-    """Whether a key may use a route: its models list, where it has one, names the model or the route."""
+    """Whether a key may use a route. A key with a list of models may use those models and routes alone."""
     return not key.models or route.model.model in key.models or route.name in key.models
